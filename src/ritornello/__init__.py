@@ -1,0 +1,1 @@
+"""Ritornello: an open music recommender that models listening behaviour as sequences, end to end."""

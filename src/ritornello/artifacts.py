@@ -1,0 +1,147 @@
+"""The workspace on disk: where things lie, how they are written so that a crash loses nothing, and bundles with hashes.
+
+A bundle is one immutable folder. Its manifest names the hash of every file and of the track ids it was trained on; a bundle
+that was changed, or that belongs to other ids, is refused with a message that says which side is stale.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder that holds a log, its prepared arrays and its bundles."""
+
+    root: Path
+
+    @property
+    def events(self) -> Path:
+        """Accepted events: one folder of Parquet parts per ingested file."""
+        return self.root / "events"
+
+    @property
+    def catalogue(self) -> Path:
+        """Tables about tracks, artists and the rest."""
+        return self.root / "catalogue"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rejected rows as they came, with the reason: one Parquet file per ingested file."""
+        return self.root / "quarantine"
+
+    @property
+    def prepared(self) -> Path:
+        """Mapped arrays and id tables made from events and catalogue."""
+        return self.root / "prepared"
+
+    @property
+    def bundles(self) -> Path:
+        """One folder per trained version, and `current`, which names the served one."""
+        return self.root / "bundles"
+
+    @contextmanager
+    def lock(self, *, timeout_s: float = 600.0) -> Iterator[None]:
+        """Hold the workspace for one writer; the operating system frees it when a process dies.
+
+        Raises:
+            ValueError: when another process holds it for longer than `timeout_s`.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.root / ".lock", timeout=timeout_s):
+                yield
+        except Timeout as error:
+            raise ValueError(
+                f"{self.root} is in use by another process for over {timeout_s:.0f} s: wait for it to end, or stop it"
+            ) from error
+
+
+@contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of `target` when the block ends well, and vanishes otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        yield fresh
+        sync(fresh)
+        if target.exists():
+            stale = Path(tempfile.mkdtemp(prefix=f".stale-{target.name}-", dir=target.parent))
+            target.rename(stale / target.name)
+            fresh.rename(target)
+            shutil.rmtree(stale)
+        else:
+            fresh.rename(target)
+        sync(target.parent, recursive=False)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a small file in one step: a reader sees the old text or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(name).replace(path)
+    sync(path.parent, recursive=False)
+
+
+def sync(folder: Path, *, recursive: bool = True) -> None:
+    """Force a folder's entries, and its files where `recursive`, to disk."""
+    for path in [*(folder.rglob("*") if recursive else ()), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, facts: dict[str, object]) -> None:
+    """Seal a bundle: `facts` and the hash of every file beside the manifest."""
+    files = {str(path.relative_to(folder)): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **facts, "files": files}, indent=1, sort_keys=True))
+
+
+def read_manifest(folder: Path) -> dict[str, object]:
+    """Read a bundle's manifest and check every file against it.
+
+    Raises:
+        ValueError: when the bundle is missing, unreadable, of another format, or a file was changed.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} is no bundle: manifest.json is missing; run `ritornello train` to make one")
+    try:
+        manifest: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        files = manifest["files"]
+        assert isinstance(files, dict)
+    except (ValueError, KeyError, AssertionError) as error:
+        raise ValueError(f"bundle {folder.name} is corrupt: manifest.json cannot be read; train again") from error
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"bundle {folder.name} has format {manifest.get('format')}, this version reads format {FORMAT}: the bundle is "
+            "stale, train again"
+        )
+    for name, expected in files.items():
+        if not (folder / name).is_file() or hash_file(folder / name) != expected:
+            raise ValueError(f"bundle {folder.name} is corrupt: {name} is not the file that was written; train again")
+    return manifest

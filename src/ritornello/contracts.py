@@ -1,0 +1,95 @@
+"""What crosses a stage: frozen structs of arrays, batch first, integer rows, 0 = PADDING.
+
+B batch (one row per request), L history length, N candidates, C channels, F features, K slate length.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.schema import ONE_HOUR_MS, PADDING
+
+Int8 = NDArray[np.int8]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+Only = Literal["any", "heard", "unheard"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """What a batch of users did before a moment, newest event last, padded on the left.
+
+    `at_BL` is UTC ms (0 in the padding), `session_BL` counts a user's sessions from 0 (-1 in the padding), `play_ratio_BL`
+    is the listened share (NaN: unknown). `as_of_B` is the moment itself: every event is strictly older.
+    """
+
+    user_B: Int32
+    as_of_B: Int64
+    track_BL: Int32
+    action_BL: Int8
+    at_BL: Int64
+    play_ratio_BL: Float32
+    session_BL: Int32
+
+    def __len__(self) -> int:
+        return len(self.user_B)
+
+    @property
+    def age_BL(self) -> Float32:
+        """Age of each event in hours at the moment of the request; 0 in the padding."""
+        age_BL = (self.as_of_B[:, None] - self.at_BL) / ONE_HOUR_MS
+        return np.where(self.track_BL == PADDING, 0.0, age_BL).astype(np.float32)
+
+    def rows(self, row_R: NDArray[np.intp] | slice) -> "History":
+        """Return the history of some rows of the batch."""
+        return History(
+            user_B=self.user_B[row_R],
+            as_of_B=self.as_of_B[row_R],
+            track_BL=self.track_BL[row_R],
+            action_BL=self.action_BL[row_R],
+            at_BL=self.at_BL[row_R],
+            play_ratio_BL=self.play_ratio_BL[row_R],
+            session_BL=self.session_BL[row_R],
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
+    """Tracks proposed per row, best first, PADDING at the end; each channel's score and rank where it proposed the track.
+
+    `channel_rank_BNC` counts from 1, 0 means that the channel did not propose the track.
+    """
+
+    channels: tuple[str, ...]
+    track_BN: Int32
+    score_BN: Float32
+    channel_score_BNC: Float32
+    channel_rank_BNC: Int32
+
+    def __len__(self) -> int:
+        return len(self.track_BN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankBatch:
+    """Candidates with their features, as every ranker reads them; `feature_names` gives the meaning of F."""
+
+    track_BN: Int32
+    feature_BNF: Float32
+    feature_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slate:
+    """What is shown: K tracks per row, best first, PADDING where there are fewer; `channel_BKC` tells who proposed each."""
+
+    channels: tuple[str, ...]
+    track_BK: Int32
+    score_BK: Float32
+    heard_BK: Bool
+    channel_BKC: Bool
