@@ -1,7 +1,7 @@
 """Labels derived from an event, in one place: listened share, finish, skip, chorus, and what counts as a listen.
 
 A log that has plays only has no listened share: it stays unknown (NaN), finish, skip and chorus stay unknown too, and a
-play counts as a listen. A song is judged by its chorus, about 60 s or 40 % in, so a play that ends before both is a skip.
+play counts as a listen. A song is judged by its chorus, about 60 s or 40 % in: a play that ends before both is a skip.
 """
 
 import numpy as np
@@ -26,7 +26,8 @@ def play_ratio(played_ms_E: NDArray[np.float64], track_ms_E: NDArray[np.float64]
     """
     known_E = track_ms_E > 0
     ratio_E = np.divide(played_ms_E, track_ms_E, out=np.full(len(played_ms_E), np.nan), where=known_E)
-    return np.clip(ratio_E, 0.0, 1.0).astype(np.float32)
+    share_E: Float32 = np.clip(ratio_E, 0.0, 1.0).astype(np.float32)
+    return share_E
 
 
 def is_finish(play_ratio_E: Float32) -> Bool:
@@ -63,7 +64,8 @@ def is_listen(action_E: Int8, play_ratio_E: Float32) -> Bool:
     [True, False, False, True]
     """
     took_E = np.isin(action_E, [int(action) for action in LISTENS])
-    return took_E & ~((action_E == Action.PLAY) & is_skip(play_ratio_E))
+    is_listen_E: Bool = took_E & ~((action_E == Action.PLAY) & is_skip(play_ratio_E))
+    return is_listen_E
 
 
 def disliked(action_E: Int8, track_E: NDArray[np.int32], at_E: Int64) -> NDArray[np.int32]:
@@ -76,4 +78,5 @@ def disliked(action_E: Int8, track_E: NDArray[np.int32], at_E: Int64) -> NDArray
     track_V, action_V = track_E[is_verdict_E], action_E[is_verdict_E]
     order_V = np.argsort(at_E[is_verdict_E], kind="stable")[::-1]
     last, first_index = np.unique(track_V[order_V], return_index=True)
-    return last[action_V[order_V][first_index] == Action.DISLIKE].astype(np.int32)
+    track_D: NDArray[np.int32] = last[action_V[order_V][first_index] == Action.DISLIKE]
+    return track_D

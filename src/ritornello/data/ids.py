@@ -1,0 +1,66 @@
+"""Row numbers of users, tracks and artists, by first appearance: what comes later never changes an earlier number.
+
+That is what keeps the future out of the ids: delete every event from a moment on, and whoever was known before it keeps
+the same row.
+"""
+
+import hashlib
+
+import numpy as np
+import polars as pl
+
+from ritornello.contracts import Int32
+from ritornello.schema import FIRST_AT
+
+
+def number(first: pl.DataFrame, id_column: str, idx_column: str) -> pl.DataFrame:
+    """Number identifiers from 1 by their first moment, ties by identifier; those without events come last."""
+    ordered = first.sort([FIRST_AT, id_column], nulls_last=True)
+    return ordered.with_row_index(idx_column, offset=1).with_columns(pl.col(idx_column).cast(pl.Int32))
+
+
+def number_artists(artist_id: pl.Series) -> Int32:
+    """Return the artist row of each track row; `artist_id` follows the track rows from 1, unknown artists are 0.
+
+    >>> number_artists(pl.Series(["b", None, "a", "b"])).tolist()
+    [0, 1, 0, 2, 1]
+    """
+    artists = pl.DataFrame({"artist": artist_id.drop_nulls().unique(maintain_order=True)}).with_row_index(
+        "row", offset=1
+    )
+    row = pl.DataFrame({"artist": artist_id}).join(artists, on="artist", how="left", maintain_order="left")["row"]
+    artist_T: Int32 = np.r_[0, row.fill_null(0).to_numpy()].astype(np.int32)
+    return artist_T
+
+
+def as_text(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Read identifiers as String where the workspace does so, and leave them alone where not."""
+    return ids.cast(pl.String) if dtype == pl.String else ids
+
+
+def common_type(dtypes: list[pl.DataType]) -> pl.DataType:
+    """Return Int64 where every part has whole numbers, else String.
+
+    >>> common_type([pl.Int64(), pl.String()])
+    String
+    """
+    return pl.Int64() if all(dtype == pl.Int64 for dtype in dtypes) else pl.String()
+
+
+def are_whole(ids: pl.Expr) -> pl.Expr:
+    """Tell whether every identifier in a column of text is a whole number in its one canonical spelling.
+
+    >>> pl.DataFrame({"a": ["12", None], "b": ["012", "7"]}).select(are_whole(pl.col("a", "b"))).row(0)
+    (True, False)
+    """
+    return (ids.cast(pl.Int64, strict=False).cast(pl.String) == ids).fill_null(ids.is_null()).all()
+
+
+def hash_ids(ids: pl.Series) -> str:
+    """Return the SHA-256 of identifiers in row order; what was trained on other ids is told by it."""
+    digest = hashlib.sha256(str(ids.dtype).encode())
+    for part in ids.cast(pl.String).to_frame().iter_slices(1_000_000):
+        text = part.to_series()
+        lengths = text.str.len_bytes().cast(pl.String)
+        digest.update("".join((lengths + ":" + text).to_list()).encode())  # the length keeps a|bc apart from ab|c
+    return digest.hexdigest()
