@@ -87,6 +87,15 @@ def replace_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
+def remove_leftovers(parent: Path) -> None:
+    """Delete what dead processes left half-written in a folder; call it under the lock, when no live one writes there."""
+    for path in parent.glob(".*-*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Replace a small file in one step: a reader sees the old text or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +127,9 @@ def hash_file(path: Path) -> str:
 def write_manifest(folder: Path, facts: dict[str, object]) -> None:
     """Seal a bundle: `facts` and the hash of every file beside the manifest."""
     files = {str(path.relative_to(folder)): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    (folder / "manifest.json").write_text(json.dumps({"format": FORMAT, **facts, "files": files}, indent=1, sort_keys=True))
+    (folder / "manifest.json").write_text(
+        json.dumps({"format": FORMAT, **facts, "files": files}, indent=1, sort_keys=True)
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, object]:

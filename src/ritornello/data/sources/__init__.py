@@ -15,6 +15,8 @@ SOURCES = {
 class Source(Protocol):
     """A file format: tells its files and scans them into raw columns, without reading them whole."""
 
+    is_typed: bool
+
     def recognises(self, path: Path) -> bool:
         """Tell by name or content whether a file is of this format."""
 

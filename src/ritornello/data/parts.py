@@ -1,0 +1,104 @@
+"""Parts: one immutable folder per ingested file, named by the file's content, in the order of their ingest."""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from ritornello.artifacts import sync
+from ritornello.schema import ARTIST_ID, ARTIST_NAME, AT, FIRST_AT, GENRE, TITLE, TRACK_ID
+
+PART_FILE = "part-00000.parquet"
+DESCRIBED_FILE = "described.parquet"
+REJECTED_FILE = "rejected.parquet"
+FACTS_FILE = "part.json"
+
+CLEAN = "clean."  # prefix of a clean column beside the raw ones
+REJECTED_FOR = "rejected_for"
+FILE_ROW = "file_row"
+
+# What a log may say about its tracks. Not their length: a later event must not tell it about an earlier one.
+DESCRIBING = (TITLE, ARTIST_ID, ARTIST_NAME, GENRE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What became of one file; `quarantine` is None where no row was rejected."""
+
+    accepted: int
+    rejected: dict[str, int]
+    quarantine: Path | None
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """List the parts of a table, oldest ingest first; what a dead process left half-written is hidden: not listed."""
+    if not folder.is_dir():
+        return []
+    return sorted((part for part in folder.iterdir() if not part.name.startswith(".")), key=sequence_number)
+
+
+def sequence_number(part: Path) -> int:
+    """Return a part's place in the order of ingest."""
+    number: int = json.loads((part / FACTS_FILE).read_text(encoding="utf-8"))["sequence"]
+    return number
+
+
+def write_facts(folder: Path, *, sequence: int, file: Path, part: Part) -> None:
+    """Write what is known about a part beside it."""
+    facts = {"sequence": sequence, "file": str(file), "accepted": part.accepted, "rejected": part.rejected}
+    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def write_part(folder: Path, raw: pl.LazyFrame, marked: pl.LazyFrame) -> Part:
+    """Stream marked rows into a folder: accepted ones, what they say about tracks, and rejected ones as they came."""
+    numbered = marked.with_row_index(FILE_ROW, offset=1)
+    clean = [name.removeprefix(CLEAN) for name in marked.collect_schema() if name.startswith(CLEAN)]
+    is_event = AT in clean
+    kept = [name for name in clean if not (is_event and name in DESCRIBING)]
+    accepted = numbered.filter(pl.col(REJECTED_FOR).is_null()).select(
+        pl.col(CLEAN + name).alias(name) for name in clean
+    )
+    rejected = numbered.filter(pl.col(REJECTED_FOR).is_not_null()).select(
+        FILE_ROW, REJECTED_FOR, *as_it_came(raw.collect_schema())
+    )
+    sinks = [
+        accepted.select(kept).sink_parquet(folder / PART_FILE, lazy=True),
+        rejected.sink_parquet(folder / REJECTED_FILE, lazy=True),
+    ]
+    if len(kept) < len(clean):
+        sinks.append(described_tracks(accepted).sink_parquet(folder / DESCRIBED_FILE, lazy=True))
+    pl.collect_all(sinks, engine="streaming")
+    reasons = pl.scan_parquet(folder / REJECTED_FILE).group_by(REJECTED_FOR).len().sort(REJECTED_FOR).collect()
+    num_accepted = pl.scan_parquet(folder / PART_FILE).select(pl.len()).collect().item()
+    return Part(accepted=num_accepted, rejected=dict(reasons.iter_rows()), quarantine=folder / REJECTED_FILE)
+
+
+def as_it_came(schema: pl.Schema) -> list[pl.Expr]:
+    """Return the raw columns as text; what has no text form keeps its own."""
+    return [
+        pl.col(name) if dtype.is_nested() or dtype == pl.Binary else pl.col(name).cast(pl.String)
+        for name, dtype in schema.items()
+    ]
+
+
+def described_tracks(accepted: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what a log says about its tracks, with the first moment of each statement."""
+    said = [name for name in DESCRIBING if name in accepted.collect_schema()]
+    stated = accepted.filter(pl.any_horizontal(pl.col(said).is_not_null()))
+    return stated.group_by(TRACK_ID, *said).agg(pl.col(AT).min().alias(FIRST_AT))
+
+
+def keep_rejected(part: Part, target: Path) -> Part:
+    """Move a part's rejected rows into quarantine, safely on disk; drop the file where there are none."""
+    assert part.quarantine is not None
+    if not part.rejected:
+        part.quarantine.unlink()
+        return replace(part, quarantine=None)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with part.quarantine.open("rb") as file:
+        os.fsync(file.fileno())
+    part.quarantine.replace(target)
+    sync(target.parent, recursive=False)
+    return replace(part, quarantine=target)
