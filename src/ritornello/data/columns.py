@@ -18,7 +18,7 @@ LARGEST = 9 * 10**15  # times a thousand it still fits into Int64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
-    """What a first pass over a file tells: its rows, the unit of its epochs, and which text columns hold whole numbers."""
+    """What a first pass over a file tells: its rows, the unit of its epochs, which text columns hold whole numbers."""
 
     rows: int
     per_second: int

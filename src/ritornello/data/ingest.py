@@ -1,7 +1,7 @@
 """Ingest: files become parts of the workspace, each row accepted or quarantined, each file at most once.
 
-A file's part is named by its content, written aside and renamed into place under the workspace lock: a process killed at
-any moment leaves all of a file or nothing of it, and running again completes the work.
+A file's part is named by its content, written aside and renamed into place under the workspace lock: a process killed
+at any moment leaves all of a file or nothing of it, and running again completes the work.
 """
 
 import hashlib

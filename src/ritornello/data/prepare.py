@@ -1,7 +1,7 @@
 """Prepare: the workspace's events and catalogue as row numbers and mapped arrays, and as id tables.
 
 Everything is a function of the log alone; a track's length and the numbering never look into an event's future. The log
-is streamed three times: once for the numbers, once to spill events by user range, once range by range to sort them.
+is read once, with codes for identifiers; the coded events are cut into ranges of users, and sorted range by range.
 """
 
 import json
@@ -17,13 +17,17 @@ from rich.progress import Progress
 from ritornello.artifacts import Workspace, remove_leftovers, replace_folder
 from ritornello.contracts import Int32, Int64
 from ritornello.data import ids
-from ritornello.data.log import COUNT, number_all, numbered_batches, read_log
+from ritornello.data.catalogue import read_catalogue
+from ritornello.data.coding import COUNT, IdCoder, rows_of_codes
+from ritornello.data.log import Log, as_floats, coded_batches, read_log
 from ritornello.data.sequence import Sequences
 from ritornello.data.sequence_writer import SequenceWriter
-from ritornello.data.shards import assign_shards, read_shard, sort_events, spill
-from ritornello.schema import ARTIST_IDX, FIRST_AT, TRACK_ID, USER_ID, USER_IDX
+from ritornello.data.shards import assign_shards, read_chunks, read_shard, sort_events, spill, to_records
+from ritornello.schema import ARTIST_ID, ARTIST_IDX, FIRST_AT, TRACK_ID, TRACK_IDX, TRACK_MS, USER_ID, USER_IDX
 
 STATS_FILE, USERS_FILE, TRACKS_FILE = "stats.json", "users.parquet", "tracks.parquet"
+CODED_FILE = "coded.bin"
+CODE = "code"
 
 logger = logging.getLogger(__name__)
 
@@ -84,48 +88,73 @@ def prepare(workspace: Workspace, *, progress: Progress | None = None) -> Prepar
     with workspace.lock():
         remove_leftovers(workspace.root)
         log = read_log(workspace)
-        users, tracks = number_all(log, workspace)
-        if users.is_empty():
-            raise ValueError(f"{workspace.root} has no events: run `ritornello ingest {workspace.root} FILE` first")
+        catalogue = read_catalogue(workspace, log.track_type)
         with replace_folder(workspace.prepared) as fresh:
+            spilled = fresh / "spilled"
+            spilled.mkdir()
+            users, tracks = code_log(log, catalogue, spilled / CODED_FILE, progress=progress)
+            writer = write_sequences(users, tracks, spilled, progress=progress)
+            shutil.rmtree(spilled)
             users.select(USER_IDX, USER_ID).write_parquet(fresh / USERS_FILE)
-            tracks.write_parquet(fresh / TRACKS_FILE)
-            writer = write_sequences(log, users, tracks, fresh, progress=progress)
-            report = PrepareReport(
-                events=writer.num_events,
-                users=len(users),
-                tracks=len(tracks),
-                duplicates=int(users[COUNT].sum()) - writer.num_events,
-                first_at=users[FIRST_AT].min(),  # type: ignore[arg-type]  # polars types min() as any literal
-                last_at=writer.last_at,
-                play_ratio_known=writer.num_known_ratios / writer.num_events,
-                user_ids_hash=ids.hash_ids(users[USER_ID]),
-                track_ids_hash=ids.hash_ids(tracks[TRACK_ID]),
-            )
+            tracks.drop(CODE, COUNT).write_parquet(fresh / TRACKS_FILE)
+            report = report_of(log, users, tracks, writer)
             (fresh / STATS_FILE).write_text(json.dumps(asdict(report), indent=1))
     logger.info("prepare: %d events, %d users, %d tracks", report.events, report.users, report.tracks)
     return report
 
 
+def code_log(
+    log: Log, catalogue: pl.DataFrame, coded: Path, *, progress: Progress | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write the log as coded records; return the numbered users and tracks, with what is known of these."""
+    user_coder, track_coder = IdCoder(), IdCoder()
+    assert np.array_equal(track_coder.encode(catalogue[TRACK_ID]), np.arange(len(catalogue))), "codes are in order"
+    task = progress.add_task("prepare: read", total=log.num_events) if progress else None
+    with coded.open("wb") as file:
+        for batch in coded_batches(log, user_coder, track_coder, as_floats(catalogue[TRACK_MS])):
+            to_records(batch).tofile(file)
+            if progress and task is not None:
+                progress.advance(task, len(batch))
+    users = ids.number(user_coder.table(USER_ID, log.user_type).with_row_index(CODE), USER_ID, USER_IDX)
+    heard = track_coder.table(TRACK_ID, log.track_type).with_row_index(CODE)
+    tracks = heard.join(catalogue, on=TRACK_ID, how="left", maintain_order="left")
+    tracks = ids.number(tracks, TRACK_ID, TRACK_IDX)
+    return users, tracks.with_columns(pl.Series(ARTIST_IDX, ids.number_artists(tracks[ARTIST_ID])[1:]))
+
+
 def write_sequences(
-    log: pl.LazyFrame, users: pl.DataFrame, tracks: pl.DataFrame, folder: Path, *, progress: Progress | None
+    users: pl.DataFrame, tracks: pl.DataFrame, spilled: Path, *, progress: Progress | None
 ) -> SequenceWriter:
-    """Spill the log by user range and write the sorted arrays range by range."""
+    """Cut the coded log into ranges of users and write the sorted arrays range by range, beside the spilled folder."""
+    user_row_C = rows_of_codes(users, CODE, USER_IDX)
+    track_row_C = rows_of_codes(tracks, CODE, TRACK_IDX)
     count_U: Int64 = np.r_[0, users[COUNT].to_numpy()].astype(np.int64)
     shard_U = assign_shards(count_U)
     num_shards = int(shard_U[-1]) + 1
-    spilled = folder / "spilled"
-    spilled.mkdir()
-    task = progress.add_task("prepare", total=int(count_U.sum()) + num_shards) if progress else None
-    writer = SequenceWriter(folder, num_users=len(users), num_tracks=len(tracks))
-    for batch in numbered_batches(log, users, tracks):
-        spill(batch, shard_U, spilled)
-        if progress and task is not None:
-            progress.advance(task, len(batch))
+    for records in read_chunks(spilled / CODED_FILE):
+        records["user"] = user_row_C[records["user"]]
+        records["track"] = track_row_C[records["track"]]
+        spill(records, shard_U, spilled)
+    writer = SequenceWriter(spilled.parent, num_users=len(users), num_tracks=len(tracks))
+    task = progress.add_task("prepare: sort", total=num_shards) if progress else None
     for shard in range(num_shards):
         writer.append(sort_events(read_shard(spilled, shard)))
         if progress and task is not None:
             progress.advance(task)
     writer.close()
-    shutil.rmtree(spilled)
     return writer
+
+
+def report_of(log: Log, users: pl.DataFrame, tracks: pl.DataFrame, writer: SequenceWriter) -> PrepareReport:
+    """Count what was prepared."""
+    return PrepareReport(
+        events=writer.num_events,
+        users=len(users),
+        tracks=len(tracks),
+        duplicates=log.num_events - writer.num_events,
+        first_at=users[FIRST_AT][0],
+        last_at=writer.last_at,
+        play_ratio_known=writer.num_known_ratios / writer.num_events,
+        user_ids_hash=ids.hash_ids(users[USER_ID]),
+        track_ids_hash=ids.hash_ids(tracks[TRACK_ID]),
+    )

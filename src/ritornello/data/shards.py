@@ -1,9 +1,10 @@
 """Events of a log of any size in user order: spilled to disk by user range, then sorted one range at a time.
 
-Users are numbered before, so a range of users is a stretch of the sorted arrays and is written at their end. E events of
-one batch or one range, U users.
+Users are numbered before, so a range of users is a stretch of the sorted arrays and is written at their end.
+E events of one batch or one range, U users.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Bool, Float32, Int8, Int32, Int64
 
+CHUNK_EVENTS = 1_000_000
 SHARD_EVENTS = 4_000_000  # about 300 MB while it is sorted
 
 Records = NDArray[np.void]
@@ -46,13 +48,27 @@ def assign_shards(count_U: Int64, *, shard_events: int = SHARD_EVENTS) -> NDArra
     return (before_U // shard_events).astype(np.int16)
 
 
-def spill(batch: EventBatch, shard_U: NDArray[np.int16], folder: Path) -> None:
-    """Append each event to the file of its user's range, in ingest order."""
-    shard_E = shard_U[batch.user_E]
+def to_records(batch: EventBatch) -> Records:
+    """Pack columns into rows."""
+    records = np.empty(len(batch), RECORD)
+    for name in RECORD.names or ():
+        records[name] = getattr(batch, f"{name}_E")
+    return records
+
+
+def read_chunks(path: Path) -> Iterator[Records]:
+    """Read a file of records piece by piece."""
+    with path.open("rb") as file:
+        while len(records := np.fromfile(file, RECORD, count=CHUNK_EVENTS)):
+            yield records
+
+
+def spill(records: Records, shard_U: NDArray[np.int16], folder: Path) -> None:
+    """Append each event to the file of its user's range, in the order given."""
+    shard_E = shard_U[records["user"]]
     order_E = np.argsort(shard_E, kind="stable")
-    records = to_records(batch.rows(order_E))
     shard_S, start_S = np.unique(shard_E[order_E], return_index=True)
-    for shard, rows in zip(shard_S, np.split(records, start_S[1:]), strict=True):
+    for shard, rows in zip(shard_S, np.split(records[order_E], start_S[1:]), strict=True):
         with shard_path(folder, int(shard)).open("ab") as file:
             rows.tofile(file)
 
@@ -62,16 +78,8 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05}.bin"
 
 
-def to_records(batch: EventBatch) -> Records:
-    """Pack columns into rows."""
-    records = np.empty(len(batch), RECORD)
-    for name in RECORD.names or ():
-        records[name] = getattr(batch, f"{name}_E")
-    return records
-
-
 def read_shard(folder: Path, shard: int) -> EventBatch:
-    """Read a range's events back, in ingest order; a range without events is empty."""
+    """Read a range's events back; none is a range that one user with very many events has leapt over."""
     path = shard_path(folder, shard)
     records = np.fromfile(path, RECORD) if path.exists() else np.empty(0, RECORD)
     return EventBatch(**{f"{name}_E": np.ascontiguousarray(records[name]) for name in RECORD.names or ()})
