@@ -25,15 +25,18 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **{f"{name}{'' if 'MAX' in name else '_NUM'}_THREADS": str(threads) for name in names}}
 
 
+def children_of(pid: int) -> list[int]:
+    """List the direct children of a process; none once it, or a thread of it, has ended under our eyes."""
+    try:
+        texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(child) for text in texts for child in text.split()]
+
+
 def family(pid: int) -> list[int]:
     """List a process and all its descendants."""
-    children: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += [int(child) for child in path.read_text().split()]
-        except OSError:  # the thread ended between listing and reading
-            continue
-    return [pid, *(grandchild for child in children for grandchild in family(child))]
+    return [pid, *(member for child in children_of(pid) for member in family(child))]
 
 
 def high_water_mb(pid: int) -> float:

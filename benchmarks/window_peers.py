@@ -120,7 +120,11 @@ def main(  # noqa: PLR0913, PLR0917 - the command line itself
         Window(label=f"T - {cut} d", cut_s=newest_s - float(cut) * DAY_S, folder=work / name / f"cut_{cut}")
         for cut in cuts.split(",")
     ]
-    report = make_report(settings, name, run_windows(settings, windows, models, console), seed)
+    try:
+        report = make_report(settings, name, run_windows(settings, windows, models, console), seed)
+    except (RuntimeError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
     write(report, out)
     console.print(as_markdown(report), markup=False, highlight=False, soft_wrap=True)
 
