@@ -120,7 +120,7 @@ def read_into(fresh: Path, path: Path, reader: Source, *, kind: Kind, now_ms: in
             marked, rows = mark_tracks(raw, path, is_typed=reader.is_typed)
         if rows == 0:
             raise ValueError(f"{path} has no rows, only the columns {', '.join(raw.collect_schema().names())}")
-        part = write_part(fresh, raw, marked)
+        part = write_part(fresh, raw, marked, rows=rows)
     except BROKEN as error:
         raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     assert part.accepted + sum(part.rejected.values()) == rows, f"{path}: rows were lost"

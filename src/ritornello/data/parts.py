@@ -51,27 +51,24 @@ def write_facts(folder: Path, *, sequence: int, file: Path, part: Part) -> None:
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def write_part(folder: Path, raw: pl.LazyFrame, marked: pl.LazyFrame) -> Part:
-    """Stream marked rows into a folder: accepted ones, what they say about tracks, and rejected ones as they came."""
-    numbered = marked.with_row_index(FILE_ROW, offset=1)
+def write_part(folder: Path, raw: pl.LazyFrame, marked: pl.LazyFrame, *, rows: int) -> Part:
+    """Stream marked rows into a folder: accepted ones, what they say about tracks, and rejected ones as they came.
+
+    One pass each: polars buffers without bound when one pass feeds several files.
+    """
     clean = [name.removeprefix(CLEAN) for name in marked.collect_schema() if name.startswith(CLEAN)]
-    is_event = AT in clean
-    kept = [name for name in clean if not (is_event and name in DESCRIBING)]
-    accepted = numbered.filter(pl.col(REJECTED_FOR).is_null()).select(
-        pl.col(CLEAN + name).alias(name) for name in clean
-    )
-    rejected = numbered.filter(pl.col(REJECTED_FOR).is_not_null()).select(
-        FILE_ROW, REJECTED_FOR, *as_it_came(raw.collect_schema())
-    )
-    sinks = [
-        accepted.select(kept).sink_parquet(folder / PART_FILE, lazy=True),
-        rejected.sink_parquet(folder / REJECTED_FILE, lazy=True),
-    ]
+    kept = [name for name in clean if AT not in clean or name not in DESCRIBING]
+    is_accepted = pl.col(REJECTED_FOR).is_null()
+    accepted = marked.filter(is_accepted).select(pl.col(CLEAN + name).alias(name) for name in clean)
+    accepted.select(kept).sink_parquet(folder / PART_FILE)
     if len(kept) < len(clean):
-        sinks.append(described_tracks(accepted).sink_parquet(folder / DESCRIBED_FILE, lazy=True))
-    pl.collect_all(sinks, engine="streaming")
-    reasons = pl.scan_parquet(folder / REJECTED_FILE).group_by(REJECTED_FOR).len().sort(REJECTED_FOR).collect()
+        described_tracks(accepted).sink_parquet(folder / DESCRIBED_FILE)
     num_accepted = pl.scan_parquet(folder / PART_FILE).select(pl.len()).collect().item()
+    if num_accepted == rows:
+        return Part(accepted=rows, rejected={}, quarantine=None)
+    rejected = marked.with_row_index(FILE_ROW, offset=1).filter(~is_accepted)
+    rejected.select(FILE_ROW, REJECTED_FOR, *as_it_came(raw.collect_schema())).sink_parquet(folder / REJECTED_FILE)
+    reasons = pl.scan_parquet(folder / REJECTED_FILE).group_by(REJECTED_FOR).len().sort(REJECTED_FOR).collect()
     return Part(accepted=num_accepted, rejected=dict(reasons.iter_rows()), quarantine=folder / REJECTED_FILE)
 
 
@@ -91,11 +88,9 @@ def described_tracks(accepted: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def keep_rejected(part: Part, target: Path) -> Part:
-    """Move a part's rejected rows into quarantine, safely on disk; drop the file where there are none."""
-    assert part.quarantine is not None
-    if not part.rejected:
-        part.quarantine.unlink()
-        return replace(part, quarantine=None)
+    """Move a part's rejected rows, if there are any, into quarantine, safely on disk."""
+    if part.quarantine is None:
+        return part
     target.parent.mkdir(parents=True, exist_ok=True)
     with part.quarantine.open("rb") as file:
         os.fsync(file.fileno())
