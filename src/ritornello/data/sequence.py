@@ -1,7 +1,7 @@
 """Sequences: everybody's events as flat mapped arrays; History: the same events as one padded batch.
 
-The one history encoder of the project. Training windows, evaluation at a moment T and the live service all call `encode`,
-so that what a model learns from is what it is served with. U users, E events, B batch, L history length.
+The one history encoder of the project. Training windows, evaluation at a moment T and the live service all call
+`encode`, so that what a model learns from is what it is served with. U users, E events, B batch, L history length.
 """
 
 import json
@@ -63,7 +63,14 @@ class Sequences:
 
 
 def from_events(
-    user_E: Int32, track_E: Int32, at_E: Int64, action_E: Int8, play_ratio_E: Float32, *, num_users: int, num_tracks: int
+    user_E: Int32,
+    track_E: Int32,
+    at_E: Int64,
+    action_E: Int8,
+    play_ratio_E: Float32,
+    *,
+    num_users: int,
+    num_tracks: int,
 ) -> Sequences:
     """Build sequences from events in any order; events of one user at the same moment keep their order."""
     order_E = np.lexsort((at_E, user_E))
