@@ -25,23 +25,22 @@ class IdCoder:
         self.first_at_C: Int64 = np.zeros(0, np.int64)
         self.count_C: Int64 = np.zeros(0, np.int64)
 
-    def encode(self, ids: pl.Series) -> Int32:
+    def add(self, ids: pl.Series) -> Int32:
         """Return the code of each identifier; new ones get the next codes."""
         codes = ids.cast(pl.String).cast(self.interned).to_physical().to_numpy().astype(np.int32)
-        self.grow(int(codes.max(initial=-1)) + 1)
-        return codes
-
-    def grow(self, size: int) -> None:
-        """Make room for that many codes, in doublings."""
-        if size > len(self.first_at_C):
-            room = max(size, 2 * len(self.first_at_C)) - len(self.first_at_C)
+        missing = int(codes.max(initial=-1)) + 1 - len(self.first_at_C)
+        if missing > 0:
+            room = max(missing, len(self.first_at_C))  # doubled, so that growing stays cheap
             self.first_at_C = np.r_[self.first_at_C, np.full(room, NEVER)]
             self.count_C = np.r_[self.count_C, np.zeros(room, np.int64)]
+        return codes
 
-    def see(self, code_E: Int32, at_E: Int64) -> None:
-        """Take events into account."""
+    def encode(self, ids: pl.Series, at_E: Int64) -> Int32:
+        """Return the codes of a batch of events, and take their moments into account."""
+        code_E = self.add(ids)
         np.minimum.at(self.first_at_C, code_E, at_E)
         self.count_C += np.bincount(code_E, minlength=len(self.count_C))
+        return code_E
 
     def table(self, name: str, dtype: pl.DataType) -> pl.DataFrame:
         """Return the identifiers in code order, with first moment (null: no events) and number of events."""

@@ -1,6 +1,7 @@
 """The log of a workspace as one stream: every part in one type, then as records with codes for identifiers."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,18 +55,20 @@ def read_log(workspace: Workspace) -> Log:
 
 def coded_batches(log: Log, users: IdCoder, tracks: IdCoder, track_ms_C: NDArray[np.float64]) -> Iterator[EventBatch]:
     """Stream the log in ingest order with codes for identifiers; `track_ms_C` has the lengths the catalogue knows."""
-    for batch in log.events.collect_batches(chunk_size=BATCH_EVENTS, maintain_order=True, engine="streaming"):
-        at_E = batch[AT].to_numpy()
-        user_E, track_E = users.encode(batch[USER_ID]), tracks.encode(batch[TRACK_ID])
-        users.see(user_E, at_E)
-        tracks.see(track_E, at_E)
-        yield EventBatch(
-            user_E=user_E,
-            track_E=track_E,
-            at_E=at_E,
-            action_E=batch[ACTION].to_numpy(),
-            play_ratio_E=listened_share(batch, np.r_[track_ms_C, np.nan][np.minimum(track_E, len(track_ms_C))]),
-        )
+    known_ms_C = np.r_[track_ms_C, np.nan]
+    with ThreadPoolExecutor(max_workers=1) as beside:  # looking words up takes most of the time, and two cores share it
+        for batch in log.events.collect_batches(chunk_size=BATCH_EVENTS, maintain_order=True, engine="streaming"):
+            at_E = batch[AT].to_numpy()
+            coded_tracks = beside.submit(tracks.encode, batch[TRACK_ID], at_E)
+            user_E = users.encode(batch[USER_ID], at_E)
+            track_E = coded_tracks.result()
+            yield EventBatch(
+                user_E=user_E,
+                track_E=track_E,
+                at_E=at_E,
+                action_E=batch[ACTION].to_numpy(),
+                play_ratio_E=listened_share(batch, known_ms_C[np.minimum(track_E, len(track_ms_C))]),
+            )
 
 
 def listened_share(batch: pl.DataFrame, catalogue_ms_E: NDArray[np.float64]) -> Float32:

@@ -108,7 +108,8 @@ def code_log(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write the log as coded records; return the numbered users and tracks, with what is known of these."""
     user_coder, track_coder = IdCoder(), IdCoder()
-    assert np.array_equal(track_coder.encode(catalogue[TRACK_ID]), np.arange(len(catalogue))), "codes are in order"
+    code_C = track_coder.add(catalogue[TRACK_ID])
+    assert np.array_equal(code_C, np.arange(len(catalogue))), "the catalogue has the first codes, in its order"
     task = progress.add_task("prepare: read", total=log.num_events) if progress else None
     with coded.open("wb") as file:
         for batch in coded_batches(log, user_coder, track_coder, as_floats(catalogue[TRACK_MS])):
