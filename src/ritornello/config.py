@@ -1,0 +1,104 @@
+"""Configuration: one TOML file as frozen structs; unknown keys are errors, `--set rank.cuts=4` overrides one value."""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+Settings = dict[str, object]
+
+
+class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which channels propose, how many tracks each, and settings by channel name (see each channel's Config)."""
+
+    channels: tuple[str, ...] = (
+        "popular",
+        "fresh",
+        "relisten",
+        "item2item",
+        "colisten",
+        "transitions",
+        "sessions",
+        "factors",
+        "neighbours",
+    )
+    quota: int = 200
+    quotas: dict[str, int] = msgspec.field(default_factory=dict)
+    settings: dict[str, Settings] = msgspec.field(default_factory=dict)
+
+
+class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the rankers learn: from candidates of `cuts` earlier moments, and what was played in `window_days` after each.
+
+    `negatives` is the share of unplayed candidates that is kept; `next_plays` how many plays the live ranker learns from.
+    """
+
+    model: str = "trees"
+    settings: dict[str, Settings] = msgspec.field(default_factory=dict)
+    cuts: int = 10
+    window_days: float = 14.0
+    negatives: float = 0.3
+    next_plays: int = 8000
+    next_cuts: int = 2
+    next_negatives: float = 0.15
+
+
+class FeaturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`clock` tells whether hour and weekday of the log can be trusted."""
+
+    clock: bool = True
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that a training run may vary."""
+
+    recall: RecallConfig = RecallConfig()
+    rank: RankConfig = RankConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    seed: int = 0
+
+
+def load_config(path: Path | None, overrides: list[str]) -> Config:
+    """Read a TOML file, or the defaults, and apply `section.key=value` overrides.
+
+    Raises:
+        ValueError: for a missing file, bad TOML, an unknown key or a value of the wrong type.
+    """
+    raw: dict[str, object] = {}
+    if path is not None:
+        if not path.is_file():
+            raise ValueError(f"no configuration file at {path}")
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path} is no valid TOML: {error}") from error
+    for override in overrides:
+        apply_override(raw, override)
+    try:
+        return msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"configuration: {error}") from error
+
+
+def apply_override(raw: dict[str, object], override: str) -> None:
+    """Set one dotted key; the value is read as TOML, and as text where it is none.
+
+    >>> raw = {}
+    >>> apply_override(raw, "rank.cuts=4")
+    >>> raw
+    {'rank': {'cuts': 4}}
+    """
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ValueError(f"--set takes section.key=value, found {override!r}")
+    try:
+        value: object = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        inner = raw.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ValueError(f"--set {override}: {section} is a value, not a section")
+        raw = inner
+    raw[name] = value

@@ -1,0 +1,123 @@
+"""The one composition: recall > merge > features > rank. Training, evaluation, the command line and the service call it.
+
+Every user is encoded once per request; a batch of candidates is one matrix. B batch, N candidates, C channels, K slate.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import Candidates, History, Only, RankBatch, Slate
+from ritornello.data import features
+from ritornello.data.features import TrackStats
+from ritornello.rank import Ranker
+from ritornello.recall import Channel
+from ritornello.recall.matrix import heard, values_at
+from ritornello.recall.merge import merge
+from ritornello.schema import PADDING
+
+# Requests are answered so many at a time: it bounds memory, and a request's answer does not depend on its neighbours.
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pipeline:
+    """Fitted channels with their quotas, track statistics, and one ranker per task (`window`: the next weeks, `next`: now).
+
+    Without a ranker for the task the order is the fused order of recall.
+    """
+
+    channels: Mapping[str, Channel]
+    quotas: Mapping[str, int]
+    stats: TrackStats
+    rankers: Mapping[str, Ranker]
+
+    def propose(self, history: History, *, only: Only = "any") -> tuple[Candidates, RankBatch]:
+        """Recall, merge and describe candidates for one batch."""
+        quotas = self.quotas
+        if only == "heard":  # all that the user ever heard: as many as the longest history of the batch
+            quotas = dict.fromkeys(self.quotas, history.track_BL.shape[1])
+        candidates = merge(self.channels, history, quotas, only=only)
+        return candidates, features.build(history, candidates, self.stats)
+
+    def rank(self, history: History, *, task: str, only: Only = "any") -> Candidates:
+        """Return candidates in final order with the ranker's scores."""
+        candidates, batch = self.propose(history, only=only)
+        ranker = self.rankers.get(task)
+        score_BN = ranker.score(batch) if ranker else candidates.score_BN
+        return reorder(candidates, score_BN)
+
+    def recommend(self, history: History, k: int, *, task: str = "window", only: Only = "any") -> Slate:
+        """Return the best `k` tracks per row, fewer where the channels know fewer."""
+        slates = [top(self.rank(rows, task=task, only=only), rows, k) for rows in batches(history)]
+        return join(slates, tuple(self.channels), k)
+
+
+def batches(history: History, size: int = BATCH) -> Iterator[History]:
+    """Cut a batch into smaller ones, trimming padding that none of their rows needs."""
+    for start in range(0, len(history), size):
+        yield trim(history.rows(slice(start, start + size)))
+
+
+def trim(history: History) -> History:
+    """Drop leading slots that are padding in every row."""
+    is_used_L = (history.track_BL != PADDING).any(axis=0)
+    first = int(is_used_L.argmax()) if is_used_L.any() else len(is_used_L) - 1
+    return History(
+        user_B=history.user_B,
+        as_of_B=history.as_of_B,
+        track_BL=history.track_BL[:, first:],
+        action_BL=history.action_BL[:, first:],
+        at_BL=history.at_BL[:, first:],
+        play_ratio_BL=history.play_ratio_BL[:, first:],
+        session_BL=history.session_BL[:, first:],
+    )
+
+
+def reorder(candidates: Candidates, score_BN: NDArray[np.float32]) -> Candidates:
+    """Sort candidates by score, ties by track."""
+    order_BN = np.lexsort((candidates.track_BN, -score_BN), axis=1)
+    return Candidates(
+        channels=candidates.channels,
+        track_BN=np.take_along_axis(candidates.track_BN, order_BN, axis=1),
+        score_BN=np.take_along_axis(score_BN, order_BN, axis=1),
+        channel_score_BNC=np.take_along_axis(candidates.channel_score_BNC, order_BN[:, :, None], axis=1),
+        channel_rank_BNC=np.take_along_axis(candidates.channel_rank_BNC, order_BN[:, :, None], axis=1),
+    )
+
+
+def top(candidates: Candidates, history: History, k: int) -> Slate:
+    """Cut ranked candidates to a slate and mark what the user has heard."""
+    track_BK = candidates.track_BN[:, :k]
+    heard_BT = heard(history, int(max(track_BK.max(initial=0), history.track_BL.max(initial=0))) + 1)
+    row_P, slot_P = np.nonzero(track_BK != PADDING)
+    heard_BK = np.zeros(track_BK.shape, bool)
+    heard_BK[row_P, slot_P] = values_at(heard_BT, row_P, track_BK[row_P, slot_P]) > 0
+    return Slate(
+        channels=candidates.channels,
+        track_BK=track_BK,
+        score_BK=candidates.score_BN[:, :k],
+        heard_BK=heard_BK,
+        channel_BKC=candidates.channel_rank_BNC[:, :k] > 0,
+    )
+
+
+def join(slates: list[Slate], channels: tuple[str, ...], k: int) -> Slate:
+    """Stack slates of several batches, each padded to the same width."""
+
+    def stack(arrays: list[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
+        padded = [
+            np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
+            for array in arrays
+        ]
+        return np.concatenate(padded) if padded else np.zeros((0, k))
+
+    return Slate(
+        channels=channels,
+        track_BK=stack([slate.track_BK for slate in slates], PADDING).astype(np.int32),
+        score_BK=stack([slate.score_BK for slate in slates], -np.inf).astype(np.float32),
+        heard_BK=stack([slate.heard_BK for slate in slates], 0).astype(bool),
+        channel_BKC=stack([slate.channel_BKC for slate in slates], 0).astype(bool),
+    )

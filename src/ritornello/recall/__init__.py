@@ -1,0 +1,82 @@
+"""Recall: each channel is one file and one line in this table; it proposes tracks for a history.
+
+A channel learns from events before a moment (`fit`) and then scores tracks for a batch of histories (`score`), as a sparse
+matrix or as vectors (see scores.py). Everything else, the best k, filters, merging, is shared code.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import History
+from ritornello.data.sequence import Sequences
+from ritornello.recall.scores import Scores
+
+
+class Channel(Protocol):
+    """What every recall channel can do."""
+
+    def fit(self, sequences: Sequences, at: int) -> Self:
+        """Learn from sequences that end before `at` (UTC ms)."""
+        ...
+
+    def score(self, history: History) -> Scores:
+        """Return what this channel thinks of every track for every row."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the fitted state."""
+        ...
+
+    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        """Take over a fitted state that `arrays` gave."""
+        ...
+
+
+CHANNELS = {
+    "popular": "ritornello.recall.popular:Popular",
+    "fresh": "ritornello.recall.fresh:Fresh",
+    "relisten": "ritornello.recall.relisten:Relisten",
+    "item2item": "ritornello.recall.item2item:ItemToItem",
+    "colisten": "ritornello.recall.item2item:CoListen",
+    "transitions": "ritornello.recall.transitions:Transitions",
+    "sessions": "ritornello.recall.sessions:SessionNeighbours",
+    "factors": "ritornello.recall.factors:Factors",
+    "neighbours": "ritornello.recall.neighbours:Neighbours",
+}
+
+
+def make(name: str, settings: dict[str, object] | None = None) -> Channel:
+    """Build the channel of that name, or of a "module:Class" path, with its defaults overridden by `settings`.
+
+    Raises:
+        ValueError: for a name that is neither, or a setting the channel does not have.
+    """
+    path = CHANNELS.get(name, name)
+    if ":" not in path:
+        raise ValueError(f"unknown recall channel {name!r}: allowed are {', '.join(CHANNELS)}, or module:Class")
+    module, _, attribute = path.partition(":")
+    channel = getattr(import_module(module), attribute)
+    try:
+        config = msgspec.convert(settings or {}, channel.Config)
+    except msgspec.ValidationError as error:
+        raise ValueError(
+            f"recall.{name}: {error}; allowed are {', '.join(channel.Config.__struct_fields__)}"
+        ) from error
+    made: Channel = channel(config)
+    return made
+
+
+def save(channel: Channel, path: Path) -> None:
+    """Write a fitted channel's state as one .npz file."""
+    np.savez(path, **channel.arrays())  # type: ignore[arg-type]  # numpy types the named arrays as the flag
+
+
+def load(channel: Channel, path: Path) -> Channel:
+    """Read a state that `save` wrote into a fresh channel."""
+    with np.load(path, allow_pickle=False) as archive:
+        return channel.restore({name: archive[name] for name in archive.files})

@@ -1,0 +1,95 @@
+"""Factors: implicit-feedback matrix factorisation by alternating least squares (Hu, Koren and Volinsky 2008).
+
+Each listen weighs 1 + alpha * ln(1 + decayed listens). Tracks get their vectors in training; a user's vector is solved from the
+history at request time against fixed tracks, so it moves with every listen. B batch, T tracks, D factors.
+"""
+
+from typing import Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, csr_matrix
+from threadpoolctl import threadpool_limits
+
+from ritornello.contracts import Float32, History
+from ritornello.data.labels import is_listen
+from ritornello.data.sequence import Sequences
+from ritornello.recall.item2item import recency
+from ritornello.recall.matrix import query, sum_pairs
+from ritornello.recall.scores import VectorScores
+from ritornello.schema import ONE_DAY_MS
+
+
+class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the factorisation."""
+
+    factors: int = 192
+    regularization: float = 200.0
+    alpha: float = 80.0
+    iterations: int = 10
+    half_life_days: float = 120.0
+    seed: int = 0
+
+
+class Factors:
+    """Propose tracks whose vectors agree with the user's vector."""
+
+    Config = FactorsConfig
+
+    def __init__(self, config: FactorsConfig) -> None:
+        self.config = config
+        self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
+        self.gram_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
+
+    def fit(self, sequences: Sequences, at: int) -> Self:
+        from implicit.cpu.als import AlternatingLeastSquares  # training only: serving needs no implicit
+
+        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+        user_E, at_E = sequences.user_E[is_used_E], sequences.at_E[is_used_E]
+        newest_U = np.zeros(sequences.num_users + 1, np.int64)
+        np.maximum.at(newest_U, user_E, at_E)
+        age_days_E = (newest_U[user_E] - at_E) / ONE_DAY_MS
+        weight_E = np.exp2(-np.minimum(age_days_E / self.config.half_life_days, 100.0))
+        shape = (sequences.num_users + 1, sequences.num_tracks + 1)
+        listens_UT = sum_pairs(user_E, sequences.track_E[is_used_E], weight_E, shape)
+        listens_UT.data = np.log1p(listens_UT.data)
+        with threadpool_limits(1, "blas"):  # its own threads share the work; nested ones make it slow
+            model = AlternatingLeastSquares(
+                factors=self.config.factors,
+                regularization=self.config.regularization,
+                alpha=self.config.alpha,
+                iterations=self.config.iterations,
+                random_state=self.config.seed,
+            )
+            model.fit(csr_matrix(listens_UT), show_progress=False)
+        return self._index(np.asarray(model.item_factors, dtype=np.float32))
+
+    def _index(self, track_TD: Float32) -> Self:
+        self.track_TD = track_TD
+        regularization_DD = self.config.regularization * np.eye(track_TD.shape[1], dtype=np.float32)
+        self.gram_DD = track_TD.T @ track_TD + regularization_DD
+        return self
+
+    def score(self, history: History) -> VectorScores:
+        listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
+        listens.data = np.log1p(listens.data)
+        return VectorScores(self.solve(listens), self.track_TD)
+
+    def solve(self, listens_BT: csr_array) -> Float32:
+        """Return each row's vector [B, D]: one least-squares step with the tracks held fixed."""
+        size = self.track_TD.shape[1]
+        left_BDD = np.tile(self.gram_DD, (listens_BT.shape[0], 1, 1))
+        right_BD = np.zeros((listens_BT.shape[0], size), np.float32)
+        for row, (start, stop) in enumerate(zip(listens_BT.indptr[:-1], listens_BT.indptr[1:], strict=True)):
+            heard_PD = self.track_TD[listens_BT.indices[start:stop]]
+            confidence_P1 = self.config.alpha * listens_BT.data[start:stop, None]
+            left_BDD[row] += heard_PD.T @ ((confidence_P1 - 1.0) * heard_PD)
+            right_BD[row] = (confidence_P1 * heard_PD).sum(axis=0)
+        return np.asarray(np.linalg.solve(left_BDD, right_BD[:, :, None])[:, :, 0], dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        return {"track_TD": self.track_TD}
+
+    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        return self._index(arrays["track_TD"].astype(np.float32))

@@ -1,0 +1,122 @@
+"""Sparse matrices that the channels share: histories as queries, similar items, the best k of a row.
+
+B batch, T tracks (with PADDING), E events, S sessions.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
+
+from ritornello.contracts import Bool, Float32, History, Int32
+from ritornello.data.labels import LISTENS, is_listen
+from ritornello.schema import PADDING
+
+HEARD_ACTIONS = [int(action) for action in LISTENS]
+
+
+def listened(history: History) -> Bool:
+    """Tell which slots of a history [B, L] hold a listen."""
+    return (history.track_BL != PADDING) & is_listen(history.action_BL, history.play_ratio_BL)
+
+
+def query(history: History, weight_BL: NDArray[np.floating], num_tracks: int) -> csr_array:
+    """Sum each row's listens into one sparse row; tracks that came after the model was fitted are left out."""
+    is_used_BL = listened(history) & (history.track_BL <= num_tracks) & (weight_BL > 0)
+    row_E, slot_E = np.nonzero(is_used_BL)
+    return sum_pairs(row_E, history.track_BL[row_E, slot_E], weight_BL[row_E, slot_E], (len(history), num_tracks + 1))
+
+
+def heard(history: History, num_columns: int) -> csr_array:
+    """Mark the tracks each row has played, finished or not, in a matrix of `num_columns`."""
+    is_heard_BL = np.isin(history.action_BL, HEARD_ACTIONS) & (history.track_BL < num_columns)
+    row_E, slot_E = np.nonzero(is_heard_BL & (history.track_BL != PADDING))
+    return sum_pairs(row_E, history.track_BL[row_E, slot_E], np.ones(len(row_E)), (len(history), num_columns))
+
+
+def sum_pairs(
+    row_E: NDArray[np.integer], column_E: NDArray[np.integer], weight_E: NDArray[np.generic], shape: tuple[int, int]
+) -> csr_array:
+    """Build a sparse matrix from (row, column, weight), equal pairs summed, columns in order."""
+    matrix = csr_array((weight_E.astype(np.float32), (row_E, column_E)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def scale_rows(matrix: csr_array, factor_R: NDArray[np.floating]) -> csr_array:
+    """Multiply every row by its factor."""
+    return csr_array(diags_array(factor_R.astype(np.float32)) @ matrix)
+
+
+def inverse(value: NDArray[np.floating]) -> Float32:
+    """Return 1 / value, 0 where the value is 0."""
+    return np.divide(1.0, value, out=np.zeros(len(value), np.float32), where=value > 0).astype(np.float32)
+
+
+def cosine_items(matrix: csr_array, *, keep: int, shrink: float) -> csr_array:
+    """Return the cosine between columns, `keep` neighbours a column, damped where few rows support it.
+
+    The damping c / (c + shrink) over the norms is the usual guard against chance pairs (Bell and Koren 2007).
+    """
+    norm_T = np.sqrt(np.asarray(matrix.power(2).sum(axis=0)).ravel())
+    together = csr_array(matrix.T @ matrix)
+    together.setdiag(0)
+    together.eliminate_zeros()
+    row_P = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
+    value_P = together.data
+    together.data = value_P / (norm_T[row_P] * norm_T[together.indices] + shrink)
+    return keep_best(together, keep)
+
+
+def keep_best(matrix: csr_array, keep: int) -> csr_array:
+    """Return the matrix with the `keep` largest entries of every row."""
+    row_K, column_K, _ = best_of_rows(matrix, keep)
+    value_K = values_at(matrix, row_K, column_K)
+    return sum_pairs(row_K, column_K, value_K, matrix.shape)
+
+
+def best_of_rows(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], Int32, Int32]:
+    """Return row, column and rank (from 1) of the `k` largest positive entries of every row, best first.
+
+    Equal entries go by column, so that a list never depends on the order in which sums were made.
+    """
+    rows: list[NDArray[np.intp]] = []
+    columns: list[NDArray[np.int32]] = []
+    ranks: list[NDArray[np.int32]] = []
+    for row, (start, stop) in enumerate(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)):
+        value_P, column_P = matrix.data[start:stop], matrix.indices[start:stop]
+        if stop - start > k:
+            floor = np.partition(value_P, len(value_P) - k)[len(value_P) - k]
+            is_kept_P = value_P >= max(floor, np.float32(1e-30))
+            value_P, column_P = value_P[is_kept_P], column_P[is_kept_P]
+        order_K = np.lexsort((column_P, -value_P))[:k]
+        order_K = order_K[value_P[order_K] > 0]
+        columns.append(column_P[order_K])
+        rows.append(np.full(len(order_K), row))
+        ranks.append(np.arange(1, len(order_K) + 1, dtype=np.int32))
+    if not rows:
+        return np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32)
+    return np.concatenate(rows), np.concatenate(columns).astype(np.int32), np.concatenate(ranks)
+
+
+def values_at(matrix: csr_array, row_P: NDArray[np.integer], column_P: NDArray[np.integer]) -> Float32:
+    """Return single entries of a matrix, 0 where it has none."""
+    if len(row_P) == 0:
+        return np.zeros(0, np.float32)
+    return np.asarray(matrix[row_P, column_P], dtype=np.float32).ravel()
+
+
+def pack(matrix: csr_array, name: str) -> dict[str, NDArray[np.generic]]:
+    """Return a sparse matrix as named arrays."""
+    return {
+        f"{name}_data": matrix.data,
+        f"{name}_indices": matrix.indices,
+        f"{name}_indptr": matrix.indptr,
+        f"{name}_shape": np.array(matrix.shape),
+    }
+
+
+def unpack(arrays: dict[str, NDArray[np.generic]], name: str) -> csr_array:
+    """Read what `pack` wrote."""
+    parts = (arrays[f"{name}_data"], arrays[f"{name}_indices"], arrays[f"{name}_indptr"])
+    rows, columns = arrays[f"{name}_shape"].tolist()
+    return csr_array(parts, shape=(rows, columns))

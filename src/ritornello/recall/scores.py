@@ -1,0 +1,119 @@
+"""What a channel thinks of every track for every row, in the form that is cheapest to hold and to search.
+
+Two forms, one interface: a sparse matrix where a channel has something to say about few tracks, vectors where it has about all.
+The users are encoded once; the best tracks and the scores of other channels' candidates both come from that.
+B batch, T tracks (with PADDING), D dimensions, P (row, track) pairs, K kept pairs.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from ritornello.contracts import Float32, Int32, Only
+from ritornello.recall.matrix import best_of_rows, values_at
+from ritornello.schema import PADDING
+
+# Dense scores are made for so many (row, track) pairs at a time: 80 MB.
+BLOCK = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best tracks of each row: flat arrays of row, track and rank (from 1), a row's best first."""
+
+    row_K: NDArray[np.intp]
+    track_K: Int32
+    rank_K: Int32
+
+
+class Scores(Protocol):
+    """Scores of a batch."""
+
+    @property
+    def num_columns(self) -> int:
+        """Number of tracks the channel knows, PADDING included."""
+        ...
+
+    def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
+        """Return each row's best `k` tracks among all, those heard, or those not heard."""
+        ...
+
+    def at(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
+        """Return the scores of single pairs, 0 for tracks that the channel does not know or score."""
+        ...
+
+
+class SparseScores:
+    """Scores as a sparse matrix [B, T], positive where the channel proposes a track."""
+
+    def __init__(self, matrix: csr_array) -> None:
+        matrix.sort_indices()
+        self.matrix = matrix
+
+    @property
+    def num_columns(self) -> int:
+        return int(self.matrix.shape[1])
+
+    def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
+        matrix = self.matrix
+        if only != "any":
+            row_P = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+            is_heard_P = values_at(heard_BT, row_P, matrix.indices) > 0
+            value_P = np.where(is_heard_P == (only == "heard"), matrix.data, np.float32(0))
+            matrix = csr_array((value_P, matrix.indices, matrix.indptr), shape=matrix.shape)
+        return Best(*best_of_rows(matrix, k))
+
+    def at(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
+        is_known_P = track_P < self.matrix.shape[1]
+        score_P = np.zeros(len(row_P), np.float32)
+        score_P[is_known_P] = values_at(self.matrix, row_P[is_known_P], track_P[is_known_P])
+        return score_P
+
+
+class VectorScores:
+    """Scores as the products of a vector per row and a vector per track; a row of zeros proposes nothing."""
+
+    def __init__(self, user_BD: Float32, track_TD: Float32) -> None:
+        self.user_BD = user_BD
+        self.track_TD = track_TD
+
+    @property
+    def num_columns(self) -> int:
+        return len(self.track_TD)
+
+    def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
+        num_tracks = len(self.track_TD)
+        block = max(1, BLOCK // num_tracks)
+        parts = [
+            self._best_of_block(slice(start, start + block), k, heard_BT, only)
+            for start in range(0, len(self.user_BD), block)
+        ]
+        return Best(
+            np.concatenate([part.row_K for part in parts]),
+            np.concatenate([part.track_K for part in parts]),
+            np.concatenate([part.rank_K for part in parts]),
+        )
+
+    def _best_of_block(self, rows: slice, k: int, heard_BT: csr_array, only: Only) -> Best:
+        score_BT = self.user_BD[rows] @ self.track_TD.T
+        score_BT[:, PADDING] = -np.inf
+        score_BT[~self.user_BD[rows].any(axis=1)] = -np.inf
+        if only != "any":
+            is_heard_BT = heard_BT[rows, : len(self.track_TD)].toarray() > 0
+            score_BT[is_heard_BT != (only == "heard")] = -np.inf
+        k = min(k, score_BT.shape[1])
+        track_BK = np.argpartition(score_BT, -k, axis=1)[:, -k:].astype(np.int32)
+        value_BK = np.take_along_axis(score_BT, track_BK, axis=1)
+        order_BK = np.lexsort((track_BK, -value_BK), axis=1)
+        track_BK = np.take_along_axis(track_BK, order_BK, axis=1)
+        row_K, slot_K = np.nonzero(np.isfinite(np.take_along_axis(value_BK, order_BK, axis=1)))
+        return Best(row_K + rows.start, track_BK[row_K, slot_K], (slot_K + 1).astype(np.int32))
+
+    def at(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
+        is_known_P = track_P < len(self.track_TD)
+        known_P = np.where(is_known_P, track_P, PADDING)
+        score_P = np.einsum("pd,pd->p", self.user_BD[row_P], self.track_TD[known_P])
+        return np.where(is_known_P, score_P, 0.0).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Training: channels on everything before a moment, rankers on what recall returned at earlier moments."""

@@ -1,0 +1,92 @@
+"""Train the whole pipeline as of a moment: rankers on earlier cuts first, then the channels on everything before it."""
+
+import logging
+
+from rich.progress import Progress
+
+from ritornello import rank
+from ritornello.config import Config
+from ritornello.contracts import Int32
+from ritornello.data import split
+from ritornello.data.sequence import Sequences
+from ritornello.pipeline import Pipeline
+from ritornello.rank import Examples
+from ritornello.train.candidates import choose_cuts, next_examples, stack, window_after, window_examples
+from ritornello.train.recall import fit_recall
+
+MIN_POSITIVES = 50
+TASKS = ("window", "next")
+
+logger = logging.getLogger(__name__)
+
+
+def fit_pipeline(
+    sequences: Sequences,
+    at: int,
+    config: Config,
+    artist_T: Int32,
+    *,
+    tasks: tuple[str, ...] = TASKS,
+    progress: Progress | None = None,
+) -> Pipeline:
+    """Train on events strictly older than `at`, with a ranker per task; a log too short for a ranker goes without."""
+    known = split.before(sequences, at)
+    cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
+    examples: dict[str, list[Examples]] = {task: [] for task in tasks}
+    task_id = progress.add_task("train: cuts", total=len(cuts) + 2) if progress else None
+    for number, cut in enumerate(cuts):
+        for task, part in examples_at(known, cut, number, config, artist_T, tasks).items():
+            examples[task].append(part)
+        if progress and task_id is not None:
+            progress.advance(task_id)
+    rankers = {task: fit_ranker(task, parts, config) for task, parts in examples.items() if enough(task, parts)}
+    if progress and task_id is not None:
+        progress.advance(task_id)
+    pipeline = fit_recall(known, at, config, artist_T)
+    if progress and task_id is not None:
+        progress.advance(task_id)
+    return Pipeline(channels=pipeline.channels, quotas=pipeline.quotas, stats=pipeline.stats, rankers=rankers)
+
+
+def examples_at(
+    known: Sequences, cut: int, number: int, config: Config, artist_T: Int32, tasks: tuple[str, ...]
+) -> dict[str, Examples]:
+    """Fit recall as of one cut and return what each task can learn from it."""
+    before = split.before(known, cut)
+    pipeline = fit_recall(before, cut, config, artist_T)
+    window = window_after(known, cut, config.rank.window_days)
+    found: dict[str, Examples | None] = {}
+    if "window" in tasks:
+        found["window"] = window_examples(
+            pipeline, before, window, cut, negatives=config.rank.negatives, seed=config.seed + number
+        )
+    if "next" in tasks and number < config.rank.next_cuts:
+        end = cut + int(config.rank.window_days * 86_400_000)
+        found["next"] = next_examples(
+            pipeline,
+            known,
+            cut,
+            end,
+            plays=config.rank.next_plays // config.rank.next_cuts,
+            negatives=config.rank.next_negatives,
+            seed=config.seed + number,
+        )
+    return {task: part for task, part in found.items() if part is not None}
+
+
+def enough(task: str, parts: list[Examples]) -> bool:
+    """Tell whether there is enough to learn from; the fused order of recall stands in otherwise."""
+    positives = sum(int(part.label_S.sum()) for part in parts)
+    if positives < MIN_POSITIVES:
+        logger.warning(
+            "the log has %d played candidates in earlier windows, a %r ranker needs %d: recall's own order stands in",
+            positives,
+            task,
+            MIN_POSITIVES,
+        )
+    return positives >= MIN_POSITIVES
+
+
+def fit_ranker(task: str, parts: list[Examples], config: Config) -> rank.Ranker:
+    """Fit the ranker of one task; settings are given by task name."""
+    return rank.make(config.rank.model, config.rank.settings.get(task)).fit(stack(parts))
