@@ -71,12 +71,14 @@ def make(name: str, settings: dict[str, object] | None = None) -> Channel:
     return made
 
 
-def save(channel: Channel, path: Path) -> None:
-    """Write a fitted channel's state as one .npz file."""
-    np.savez(path, **channel.arrays())  # type: ignore[arg-type]  # numpy types the named arrays as the flag
+def save(channel: Channel, folder: Path) -> None:
+    """Write a fitted channel's state, one .npy file per array."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in channel.arrays().items():
+        np.save(folder / f"{name}.npy", array)
 
 
-def load(channel: Channel, path: Path) -> Channel:
-    """Read a state that `save` wrote into a fresh channel."""
-    with np.load(path, allow_pickle=False) as archive:
-        return channel.restore({name: archive[name] for name in archive.files})
+def load(channel: Channel, folder: Path) -> Channel:
+    """Map a state that `save` wrote into a fresh channel; processes that serve the same bundle share the memory."""
+    paths = sorted(folder.glob("*.npy"))
+    return channel.restore({path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths})

@@ -39,7 +39,7 @@ class ItemToItem:
 
     def __init__(self, config: ItemToItemConfig) -> None:
         self.config = config
-        self.similar_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = csr_array((1, 1), dtype=np.float32)
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
@@ -50,20 +50,20 @@ class ItemToItem:
         age_days_S = np.zeros(shape[0])
         age_days_S[session_E] = (at - sequences.at_E[is_used_E]) / ONE_DAY_MS
         heard_ST = scale_rows(heard_ST, np.exp2(-0.5 * age_days_S / self.config.half_life_days))
-        self.similar_TT = cosine_items(heard_ST, keep=self.config.keep, shrink=self.config.shrink)
+        self.links_TT = cosine_items(heard_ST, keep=self.config.keep, shrink=self.config.shrink)
         return self
 
     def score(self, history: History) -> SparseScores:
         back_L = np.arange(history.track_BL.shape[1])[::-1]
         weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
         weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
-        return SparseScores(csr_array(query(history, weight_BL, self.similar_TT.shape[0] - 1) @ self.similar_TT))
+        return SparseScores(csr_array(query(history, weight_BL, self.links_TT.shape[0] - 1) @ self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return pack(self.similar_TT, "similar")
+        return pack(self.links_TT, "links")
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.similar_TT = unpack(arrays, "similar")
+        self.links_TT = unpack(arrays, "links")
         return self
 
 
@@ -82,7 +82,7 @@ class CoListen:
 
     def __init__(self, config: CoListenConfig) -> None:
         self.config = config
-        self.similar_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = csr_array((1, 1), dtype=np.float32)
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
@@ -91,19 +91,19 @@ class CoListen:
             sequences.user_E[is_used_E], sequences.track_E[is_used_E], np.ones(int(is_used_E.sum())), shape
         )
         heard_UT.data = np.log1p(heard_UT.data)
-        self.similar_TT = cosine_items(heard_UT, keep=self.config.keep, shrink=self.config.shrink)
+        self.links_TT = cosine_items(heard_UT, keep=self.config.keep, shrink=self.config.shrink)
         return self
 
     def score(self, history: History) -> SparseScores:
-        listens = query(history, recency(history, self.config.half_life_days), self.similar_TT.shape[0] - 1)
+        listens = query(history, recency(history, self.config.half_life_days), self.links_TT.shape[0] - 1)
         listens.data = np.log1p(listens.data)
-        return SparseScores(csr_array(listens @ self.similar_TT))
+        return SparseScores(csr_array(listens @ self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return pack(self.similar_TT, "similar")
+        return pack(self.links_TT, "links")
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.similar_TT = unpack(arrays, "similar")
+        self.links_TT = unpack(arrays, "links")
         return self
 
 

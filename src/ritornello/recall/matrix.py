@@ -79,6 +79,9 @@ def best_of_rows(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], Int32, In
 
     Equal entries go by column, so that a list never depends on the order in which sums were made.
     """
+    nothing = (np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32))
+    if k == 0 or matrix.shape[0] == 0:
+        return nothing
     rows: list[NDArray[np.intp]] = []
     columns: list[NDArray[np.int32]] = []
     ranks: list[NDArray[np.int32]] = []
@@ -93,8 +96,6 @@ def best_of_rows(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], Int32, In
         columns.append(column_P[order_K])
         rows.append(np.full(len(order_K), row))
         ranks.append(np.arange(1, len(order_K) + 1, dtype=np.int32))
-    if not rows:
-        return np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32)
     return np.concatenate(rows), np.concatenate(columns).astype(np.int32), np.concatenate(ranks)
 
 

@@ -87,6 +87,8 @@ class VectorScores:
     def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
         num_tracks = len(self.track_TD)
         block = max(1, BLOCK // num_tracks)
+        if k == 0 or len(self.user_BD) == 0:
+            return Best(np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32))
         parts = [
             self._best_of_block(slice(start, start + block), k, heard_BT, only)
             for start in range(0, len(self.user_BD), block)

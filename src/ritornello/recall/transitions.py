@@ -31,7 +31,7 @@ class Transitions:
 
     def __init__(self, config: TransitionsConfig) -> None:
         self.config = config
-        self.next_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = csr_array((1, 1), dtype=np.float32)
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
@@ -47,18 +47,18 @@ class Transitions:
             weight.append(np.full(int(is_pair_E.sum()), 1.0 / lag))
         counts = sum_pairs(np.concatenate(before), np.concatenate(after), np.concatenate(weight), (size, size))
         total_T = np.asarray(counts.sum(axis=1)).ravel()
-        self.next_TT = keep_best(scale_rows(counts, inverse(np.maximum(total_T, 1.0))), self.config.keep)
+        self.links_TT = keep_best(scale_rows(counts, inverse(np.maximum(total_T, 1.0))), self.config.keep)
         return self
 
     def score(self, history: History) -> SparseScores:
         back_L = np.arange(history.track_BL.shape[1])[::-1]
         weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
         weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
-        return SparseScores(csr_array(query(history, weight_BL, self.next_TT.shape[0] - 1) @ self.next_TT))
+        return SparseScores(csr_array(query(history, weight_BL, self.links_TT.shape[0] - 1) @ self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return pack(self.next_TT, "next")
+        return pack(self.links_TT, "links")
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.next_TT = unpack(arrays, "next")
+        self.links_TT = unpack(arrays, "links")
         return self

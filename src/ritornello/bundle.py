@@ -1,0 +1,159 @@
+"""Bundles: a trained pipeline as one immutable folder, published by naming it in `bundles/current`.
+
+The version names the content: training twice on the same log gives the same bundle. A bundle only serves the ids it was trained
+on: rows are numbered by first appearance, so a log that grew still agrees with an older bundle, one that was replaced does not.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ritornello import rank, recall
+from ritornello.artifacts import Workspace, read_manifest, replace_folder, write_atomic, write_manifest
+from ritornello.config import Config
+from ritornello.data.features import TrackStats
+from ritornello.data.ids import hash_ids
+from ritornello.data.prepare import Prepared
+from ritornello.pipeline import Pipeline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """A pipeline that can serve, its version and the moment it was trained for (UTC ms)."""
+
+    version: str
+    at: int
+    pipeline: Pipeline
+    config: Config
+
+
+def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: Prepared, at: int) -> str:
+    """Write the pipeline as a bundle, check that it reads back, and make it the served one; return its version."""
+    num_tracks = len(pipeline.stats.value_TF) - 1
+    with workspace.lock():
+        draft = workspace.bundles / ".draft"
+        with replace_folder(draft) as folder:
+            write_pipeline(folder, pipeline)
+            facts: dict[str, object] = {
+                "at": at,
+                "num_tracks": num_tracks,
+                "num_users": len(prepared.user_ids),
+                "track_ids_hash": hash_ids(prepared.track_ids.head(num_tracks)),
+                "user_ids_hash": hash_ids(prepared.user_ids),
+                "config": msgspec.to_builtins(config),
+                "rankers": sorted(pipeline.rankers),
+            }
+            write_manifest(folder, facts)
+            content = sha256((folder / "manifest.json").read_bytes()).hexdigest()[:10]
+        version = f"{datetime.fromtimestamp(at / 1000, UTC):%Y%m%d-%H%M%S}-{content}"
+        read_bundle(draft, prepared)
+        if (workspace.bundles / version).exists():
+            replace_draft(draft)
+        else:
+            draft.rename(workspace.bundles / version)
+        write_atomic(workspace.bundles / "current", version)
+    return version
+
+
+def replace_draft(draft: Path) -> None:
+    """Drop a draft whose bundle exists already."""
+    for path in sorted(draft.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    draft.rmdir()
+
+
+def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
+    """Write every channel, ranker and the track statistics."""
+    for name, channel in pipeline.channels.items():
+        recall.save(channel, folder / "channels" / name)
+    (folder / "rankers").mkdir()
+    for task, ranker in pipeline.rankers.items():
+        np.savez(folder / "rankers" / f"{task}.npz", **ranker.arrays())  # type: ignore[arg-type]  # read as the flag
+    stats = pipeline.stats
+    np.savez(folder / "stats.npz", value_TF=stats.value_TF, artist_T=stats.artist_T)
+    described = {"names": stats.names, "clock": stats.clock, "quotas": dict(pipeline.quotas)}
+    (folder / "pipeline.json").write_text(json.dumps(described))
+
+
+def load_current(workspace: Workspace, prepared: Prepared) -> Bundle:
+    """Load the bundle that `current` names.
+
+    Raises:
+        ValueError: when there is none, or it is corrupt, or it belongs to other ids.
+    """
+    current = workspace.bundles / "current"
+    if not current.is_file():
+        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
+    return read_bundle(workspace.bundles / current.read_text(encoding="utf-8").strip(), prepared)
+
+
+def read_bundle(folder: Path, prepared: Prepared) -> Bundle:
+    """Read and check one bundle against its manifest and the workspace's ids."""
+    manifest = read_manifest(folder)
+    num_tracks, at = manifest["num_tracks"], manifest["at"]
+    assert isinstance(num_tracks, int)
+    assert isinstance(at, int)
+    if hash_ids(prepared.track_ids.head(num_tracks)) != manifest["track_ids_hash"]:
+        raise ValueError(
+            f"bundle {folder.name} was trained on other track ids than {prepared.folder} holds: the bundle is stale, "
+            "run `ritornello train` again"
+        )
+    config = msgspec.convert(manifest["config"], Config)
+    return Bundle(version=folder.name, at=at, pipeline=read_pipeline(folder, config), config=config)
+
+
+def read_pipeline(folder: Path, config: Config) -> Pipeline:
+    """Read what `write_pipeline` wrote."""
+    described = json.loads((folder / "pipeline.json").read_text())
+    channels = {
+        name: recall.load(recall.make(name, config.recall.settings.get(name)), folder / "channels" / name)
+        for name in config.recall.channels
+    }
+    rankers = {}
+    for path in sorted((folder / "rankers").glob("*.npz")):
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        rankers[path.stem] = rank.make(config.rank.model, config.rank.settings.get(path.stem)).restore(arrays)
+    with np.load(folder / "stats.npz", allow_pickle=False) as archive:
+        stats = TrackStats(
+            names=tuple(described["names"]),
+            value_TF=archive["value_TF"],
+            artist_T=archive["artist_T"],
+            clock=described["clock"],
+        )
+    return Pipeline(channels=channels, quotas=described["quotas"], stats=stats, rankers=rankers)
+
+
+def list_bundles(workspace: Workspace) -> list[tuple[str, bool]]:
+    """Return the versions, oldest publication first, and whether each is served."""
+    current = workspace.bundles / "current"
+    served = current.read_text(encoding="utf-8").strip() if current.is_file() else ""
+    folders = [
+        path.parent for path in workspace.bundles.glob("*/manifest.json") if not path.parent.name.startswith(".")
+    ]
+    folders.sort(key=lambda folder: ((folder / "manifest.json").stat().st_mtime_ns, folder.name))
+    return [(folder.name, folder.name == served) for folder in folders]
+
+
+def switch(workspace: Workspace, version: str | None) -> str:
+    """Serve another bundle: the version named, or the one published before the served one.
+
+    Raises:
+        ValueError: when there is no such bundle, or it is corrupt.
+    """
+    with workspace.lock():
+        names = [name for name, _ in list_bundles(workspace)]
+        served = next((index for index, (_, is_served) in enumerate(list_bundles(workspace)) if is_served), 0)
+        if version is None and served == 0:
+            raise ValueError("there is no bundle before the served one to go back to")
+        version = version or names[served - 1]
+        if version not in names:
+            raise ValueError(f"no bundle {version!r}; there are {', '.join(names) or 'none'}")
+        read_manifest(workspace.bundles / version)
+        write_atomic(workspace.bundles / "current", version)
+    return version

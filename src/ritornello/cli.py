@@ -1,0 +1,353 @@
+"""The command line: one function per command, errors in one line, exit status 0, 1 (failed) or 2 (bad arguments)."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import numpy as np
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ritornello.artifacts import Workspace
+from ritornello.config import load_config
+from ritornello.contracts import Only
+from ritornello.data.prepare import load_prepared
+from ritornello.schema import ROW_ID, TIMESTAMP, TRACK_ID, USER_ID
+
+app = typer.Typer(
+    name="ritornello",
+    help="From a listening log to recommendations that answer the next skip.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+console = Console(stderr=True)
+
+Root = Annotated[
+    Path, typer.Argument(metavar="WS", help="The workspace: a folder that holds a log and what is made of it.")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; see configs/.")]
+Overrides = Annotated[list[str], typer.Option("--set", help="Override one value, as in rank.cuts=4; may be repeated.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Show progress bars on the terminal's error stream."""
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+        yield progress
+
+
+@app.command()
+def ingest(
+    root: Root,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Parquet or CSV files.")],
+    format_name: Annotated[str, typer.Option("--format", help="auto, parquet or csv.")] = "auto",
+    kind: Annotated[str, typer.Option("--as", help="events or catalogue.")] = "events",
+) -> None:
+    """Add listening logs, or tables about tracks, to a workspace."""
+    from ritornello.data.ingest import ingest as add
+
+    if kind not in ("events", "catalogue"):
+        raise ValueError(f"--as is {kind!r}: allowed are events, catalogue")
+    with progress_bars() as progress:
+        report = add(
+            Workspace(root),
+            files,
+            source=format_name,
+            kind=cast(Literal["events", "catalogue"], kind),
+            progress=progress,
+        )
+    typer.echo(f"accepted {report.accepted:,} rows from {len(report.files)} file(s)")
+    for path in report.already_ingested:
+        typer.echo(f"already ingested, nothing to do: {path}")
+    for reason, count in sorted(report.rejected.items()):
+        typer.echo(f"rejected {count:,} rows: {reason}")
+    for path in report.quarantine:
+        typer.echo(f"rejected rows are kept in {path}")
+
+
+@app.command()
+def prepare(root: Root) -> None:
+    """Number users and tracks and write the log as mapped arrays."""
+    from ritornello.data.prepare import prepare as make
+
+    with progress_bars() as progress:
+        report = make(Workspace(root), progress=progress)
+    typer.echo(f"prepared {report.events:,} events of {report.users:,} users on {report.tracks:,} tracks")
+    if report.duplicates:
+        typer.echo(f"dropped {report.duplicates:,} exact duplicates")
+
+
+@app.command()
+def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) -> None:  # noqa: B006  # typer copies it
+    """Train recall and ranking on the whole log and publish the bundle."""
+    from ritornello.bundle import publish
+    from ritornello.request import newest_moment
+    from ritornello.train.fit import fit_pipeline
+
+    config = load_config(config_file, override)
+    workspace = Workspace(root)
+    prepared = load_prepared(workspace)
+    at = newest_moment(prepared)
+    with progress_bars() as progress:
+        pipeline = fit_pipeline(prepared.sequences, at, config, prepared.artist_T, progress=progress)
+    version = publish(workspace, pipeline, config, prepared, at)
+    typer.echo(
+        f"published bundle {version}: channels {', '.join(pipeline.channels)}; rankers {', '.join(pipeline.rankers)}"
+    )
+
+
+@app.command()
+def evaluate(
+    root: Root,
+    protocol: Annotated[str, typer.Option(help="window or live.")] = "window",
+    until: Annotated[
+        str | None, typer.Option(help="The cut T: epoch seconds or ISO date; default: the log's end less the window.")
+    ] = None,
+    test_days: Annotated[float, typer.Option(help="Length of the window after T.")] = 14.0,
+    cuts: Annotated[int, typer.Option(help="Number of cuts, each one window earlier.", min=1)] = 1,
+    min_item: Annotated[int, typer.Option(help="Tracks need so many plays before T.")] = 5,
+    min_user: Annotated[int, typer.Option(help="Users need so many plays before T.")] = 10,
+    rankings: Annotated[Path | None, typer.Option(help="Score these lists instead of training.")] = None,
+    config_file: ConfigFile = None,
+    override: Overrides = [],  # noqa: B006
+    json_file: JsonFile = None,
+) -> None:
+    """Train as of a moment, predict what came after it, and print how well."""
+    from ritornello.evaluation import live, report, window
+
+    config = load_config(config_file, override)
+    prepared = load_prepared(Workspace(root))
+    until_ms = None if until is None else parse_moment(until)
+    with progress_bars() as progress:
+        if protocol == "window":
+            figures = window.evaluate_window(
+                prepared,
+                config,
+                until_ms=until_ms,
+                test_days=test_days,
+                cuts=cuts,
+                min_item=min_item,
+                min_user=min_user,
+                rankings=rankings,
+                progress=progress,
+            )
+        elif protocol == "live":
+            figures = live.evaluate_live(
+                prepared,
+                config,
+                until_ms=until_ms,
+                test_days=test_days,
+                min_item=min_item,
+                min_user=min_user,
+                rankings=rankings,
+                progress=progress,
+            )
+        else:
+            raise ValueError(f"--protocol is {protocol!r}: allowed are window, live")
+    report.show(figures, Console())
+    if json_file is not None:
+        report.write_json(figures, json_file)
+
+
+@app.command()
+def recommend(
+    root: Root,
+    scene: Annotated[str, typer.Option(help="none (the plain ranked list) or daily_mix.")] = "none",
+    user: Annotated[str | None, typer.Option(help="One user id.")] = None,
+    users: Annotated[Path | None, typer.Option(help="A Parquet file with a column user_id.")] = None,
+    k: Annotated[int, typer.Option("-k", help="Tracks per list.")] = 30,
+    at: Annotated[
+        str | None, typer.Option(help="As seen just before this moment; default: after the newest event.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="any, heard or unheard tracks; for --scene none.")] = "any",
+    familiarity: Annotated[float | None, typer.Option(help="Share of heard tracks, 0 to 1; for daily_mix.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write a Parquet file; default: print.")] = None,
+) -> None:
+    """Recommend tracks to one user or to many."""
+    from ritornello import request
+
+    check_recommend(scene, only, familiarity, out)
+    served = request.open_workspace(Workspace(root))
+    user_ids = read_users(user, users)
+    user_U = request.find_rows(user_ids, served.prepared.user_ids)
+    unknown = int((user_U == 0).sum())
+    if user is not None and unknown:
+        raise ValueError(f"unknown user {user!r}: the log of {root} has {len(served.prepared.user_ids):,} other users")
+    if unknown:
+        console.print(f"{unknown:,} of {len(user_ids):,} users are unknown: they get what suits a newcomer")
+    at_ms = request.newest_moment(served.prepared) if at is None else parse_moment(at)
+    if at_ms < served.bundle.at:
+        console.print(
+            f"note: bundle {served.bundle.version} has learned from events newer than --at; train with less to look back"
+        )
+    with progress_bars():
+        history, slate = request.recommend(
+            served, user_U, k, at=at_ms, scene=scene, only=cast(Only, only), familiarity=familiarity
+        )
+        table = request.to_table(served, user_ids, history, slate)
+    if out is not None:
+        write_parquet(table, out)
+        typer.echo(f"wrote {len(table):,} rows for {len(user_ids):,} users to {out}")
+    else:
+        from ritornello.evaluation.report import show_slate
+
+        show_slate(table, request.track_names(served.prepared), served.prepared.track_ids, Console())
+
+
+@app.command()
+def replay(
+    root: Root,
+    queries: Annotated[
+        Path, typer.Argument(metavar="QUERIES.parquet", help="row_id, user_id, timestamp, track_id in time order.")
+    ],
+    out: Annotated[Path, typer.Option(help="Write row_id, rank, track_id here.")],
+    k: Annotated[int, typer.Option("-k", help="Tracks per row.")] = 100,
+) -> None:
+    """Answer each row from what came before it, then learn it."""
+    from ritornello import request
+    from ritornello.evaluation.replay import replay as run
+
+    served = request.open_workspace(Workspace(root))
+    request.check_k(k, served.bundle.pipeline)
+    table = read_parquet(queries, (ROW_ID, USER_ID, TIMESTAMP, TRACK_ID))
+    with progress_bars():
+        lists = run(served.bundle.pipeline, served.prepared, table, k)
+    write_parquet(lists, out)
+    typer.echo(f"answered {len(table):,} rows, wrote {out}")
+
+
+@app.command()
+def explain(
+    root: Root,
+    user: Annotated[str, typer.Option(help="A user id.")],
+    track: Annotated[str, typer.Option(help="A track id.")],
+) -> None:
+    """Say why a track is, or is not, in a user's list."""
+    from ritornello import request
+    from ritornello.explain import explain as tell
+
+    served = request.open_workspace(Workspace(root))
+    for line in tell(served, user, track):
+        typer.echo(line)
+
+
+@app.command()
+def bundles(
+    root: Root,
+    action: Annotated[str, typer.Argument(metavar="list|publish|rollback")] = "list",
+    version: Annotated[str | None, typer.Argument(help="For publish: the version to serve.")] = None,
+) -> None:
+    """List the trained bundles, serve one of them, or go back to the one before."""
+    from ritornello.bundle import list_bundles, switch
+
+    workspace = Workspace(root)
+    if action == "list":
+        for name, is_current in list_bundles(workspace):
+            typer.echo(f"{'*' if is_current else ' '} {name}")
+    elif action in ("publish", "rollback"):
+        typer.echo(f"serving {switch(workspace, version if action == 'publish' else None)}")
+    else:
+        raise ValueError(f"bundles {action!r}: allowed are list, publish VERSION, rollback")
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="A log of your own, Parquet or CSV; default: a small generated world.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the workspace goes.")] = Path("demo-world"),
+) -> None:
+    """Tell the whole story on a small world, or on a log of your own."""
+    from ritornello.demo import run
+
+    with progress_bars() as progress:
+        figures = run(folder, data, progress, Console())
+    typer.echo(f"workspace: {folder}  (figures: {json.dumps(figures)})")
+
+
+def check_recommend(scene: str, only: str, familiarity: float | None, out: Path | None) -> None:
+    """Refuse options that contradict each other."""
+    if only not in ("any", "heard", "unheard"):
+        raise ValueError(f"--only is {only!r}: allowed are any, heard, unheard")
+    if only != "any" and scene != "none":
+        raise ValueError(f"--only {only} goes with --scene none; a scene has --familiarity")
+    if familiarity is not None and (scene == "none" or not 0 <= familiarity <= 1):
+        raise ValueError(f"--familiarity is {familiarity}: allowed are 0 to 1, with --scene daily_mix")
+    if out is not None and out.suffix != ".parquet":
+        raise ValueError(f"--out is {out}: allowed is a name that ends in .parquet")
+
+
+def read_users(user: str | None, users: Path | None) -> pl.Series:
+    """Return the user ids asked for."""
+    if (user is None) == (users is None):
+        raise ValueError("recommend takes either --user ID or --users FILE.parquet")
+    if users is not None:
+        return read_parquet(users, (USER_ID,))[USER_ID].unique(maintain_order=True)
+    return pl.Series(USER_ID, [user])
+
+
+def read_parquet(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Read some columns of a Parquet file.
+
+    Raises:
+        ValueError: when it is missing, no Parquet file, or lacks a column.
+    """
+    if not path.is_file():
+        raise ValueError(f"no file at {path}")
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.ComputeError as error:
+        raise ValueError(f"{path} is no Parquet file") from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}; found {', '.join(table.columns) or 'no columns'}")
+    return table.select(columns)
+
+
+def write_parquet(table: pl.DataFrame, path: Path) -> None:
+    """Write a table beside its final name and rename it, so that no half file is left behind."""
+    if not path.parent.is_dir():
+        raise ValueError(f"--out: there is no folder {path.parent}")
+    draft = path.with_name(f".{path.name}.part")
+    table.write_parquet(draft)
+    draft.replace(path)
+
+
+def parse_moment(text: str) -> int:
+    """Return UTC ms of epoch seconds or an ISO date.
+
+    >>> parse_moment("1420535985"), parse_moment("2015-01-06T09:19:45")
+    (1420535985000, 1420535985000)
+    """
+    try:
+        return int(float(text) * 1000)
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{text!r} is no moment: allowed are epoch seconds, or an ISO date such as 2015-01-06T09:19:45"
+        ) from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit status 2, a failure one line and 1."""
+    try:
+        app(standalone_mode=True)
+    except ValueError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except OSError as error:
+        console.print(f"[bold red]failed:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,153 @@
+"""Requests against a workspace: from external ids and a moment to slates and back to external ids.
+
+U users asked for, K slate length.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ritornello import scenes
+from ritornello.artifacts import Workspace
+from ritornello.bundle import Bundle, load_current
+from ritornello.contracts import History, Int32, Only, Slate
+from ritornello.data.prepare import Prepared, load_prepared
+from ritornello.data.sequence import encode
+from ritornello.pipeline import Pipeline, batches
+from ritornello.reasons import explain_slate, in_words
+from ritornello.schema import (
+    ARTIST_NAME,
+    CHANNELS,
+    HEARD,
+    PADDING,
+    RANK,
+    REASON,
+    SCORE,
+    TITLE,
+    TRACK_ID,
+    TRACK_IDX,
+    USER_ID,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An opened workspace: prepared arrays and the served bundle."""
+
+    prepared: Prepared
+    bundle: Bundle
+
+
+def open_workspace(workspace: Workspace) -> Served:
+    """Open what is needed to answer requests.
+
+    Raises:
+        ValueError: when the workspace is not prepared or has no bundle that fits.
+    """
+    prepared = load_prepared(workspace)
+    return Served(prepared, load_current(workspace, prepared))
+
+
+def newest_moment(prepared: Prepared) -> int:
+    """Return the moment just after the newest event: all that the workspace knows is older."""
+    return int(prepared.sequences.at_E.max()) + 1
+
+
+def find_rows(user_ids: pl.Series, known: pl.Series) -> Int32:
+    """Return the row of each user id, 0 for unknown ones; ids are compared as text where their types differ."""
+    if user_ids.dtype != known.dtype:
+        user_ids, known = user_ids.cast(pl.String), known.cast(pl.String)
+    table = pl.DataFrame({USER_ID: known, "row": np.arange(1, len(known) + 1, dtype=np.int32)})
+    rows = pl.DataFrame({USER_ID: user_ids}).join(table, on=USER_ID, how="left", maintain_order="left")["row"]
+    return rows.fill_null(PADDING).to_numpy()
+
+
+def recommend(
+    served: Served,
+    user_U: Int32,
+    k: int,
+    *,
+    at: int,
+    scene: str = "none",
+    only: Only = "any",
+    familiarity: float | None = None,
+) -> tuple[History, Slate]:
+    """Return the histories of the users as of `at`, or as of the moment the scene answers from, and their slates.
+
+    Raises:
+        ValueError: when `k` is below 1 or above the catalogue, or the scene is unknown.
+    """
+    pipeline = served.bundle.pipeline
+    check_k(k, pipeline)
+    if scene == "none":
+        history = encode(served.prepared.sequences, user_U, np.full(len(user_U), at, np.int64))
+        return history, pipeline.recommend(history, k, only=only)
+    made = scenes.make(scene, {} if familiarity is None else {"familiarity": familiarity})
+    history = encode(served.prepared.sequences, user_U, np.full(len(user_U), made.moment(at), np.int64))
+    return history, made.recommend(pipeline, history, k)
+
+
+def check_k(k: int, pipeline: Pipeline) -> None:
+    """Refuse a list length that cannot be met.
+
+    Raises:
+        ValueError: always naming the allowed range.
+    """
+    num_tracks = len(pipeline.stats.value_TF) - 1
+    if not 1 <= k <= num_tracks:
+        raise ValueError(f"-k is {k}: allowed are 1 to {num_tracks}, the number of tracks in the catalogue")
+
+
+def to_table(served: Served, user_ids: pl.Series, history: History, slate: Slate) -> pl.DataFrame:
+    """Return slates as rows: user_id, rank, track_id, score, heard, channels, reason."""
+    row_P, slot_P = np.nonzero(slate.track_BK != PADDING)
+    track_P = slate.track_BK[row_P, slot_P]
+    names = track_names(served.prepared)
+    reasons = [
+        in_words(reason, names)
+        for rows, part in split_slate(history, slate)
+        for row in explain_slate(served.bundle.pipeline, rows, part)
+        for reason in row
+    ]
+    channel_names = np.array(slate.channels)
+    return pl.DataFrame(
+        {
+            USER_ID: user_ids.gather(row_P),
+            RANK: (slot_P + 1).astype(np.int32),
+            TRACK_ID: served.prepared.track_ids.gather(track_P - 1),
+            SCORE: slate.score_BK[row_P, slot_P],
+            HEARD: slate.heard_BK[row_P, slot_P],
+            CHANNELS: [",".join(channel_names[is_on_C]) for is_on_C in slate.channel_BKC[row_P, slot_P]],
+            REASON: reasons,
+        }
+    )
+
+
+def split_slate(history: History, slate: Slate) -> list[tuple[History, Slate]]:
+    """Cut histories and slates into the pipeline's batches, so that long histories of few pad nobody else."""
+    parts, start = [], 0
+    for rows in batches(history):
+        chosen = slice(start, start + len(rows))
+        parts.append(
+            (
+                rows,
+                Slate(
+                    channels=slate.channels,
+                    track_BK=slate.track_BK[chosen],
+                    score_BK=slate.score_BK[chosen],
+                    heard_BK=slate.heard_BK[chosen],
+                    channel_BKC=slate.channel_BKC[chosen],
+                ),
+            )
+        )
+        start += len(rows)
+    return parts
+
+
+def track_names(prepared: Prepared) -> dict[int, str]:
+    """Return a readable name by track row: artist and title, or the id."""
+    title, artist = prepared.tracks[TITLE].cast(pl.String), prepared.tracks[ARTIST_NAME].cast(pl.String)
+    shown = pl.when(title.is_null()).then(prepared.track_ids.cast(pl.String))
+    names = pl.select(shown.otherwise(pl.concat_str(artist.fill_null("?"), pl.lit(" - "), title))).to_series()
+    return dict(zip(prepared.tracks[TRACK_IDX].to_list(), names.to_list(), strict=True))
