@@ -54,13 +54,12 @@ def decayed_listens(sequences: Sequences, at: int, half_life_days: float) -> Flo
 
 
 def broadcast_best(score_T: Float32, history: History, depth: int) -> csr_array:
-    """Give every row the `depth` best tracks, and as many more as it has heard, so that filters leave enough."""
+    """Give every row the `depth` best tracks, and as many more as it has heard itself, so that filters leave enough."""
     num_tracks = len(score_T) - 1
-    heard_most = int(np.diff(query(history, np.ones(history.track_BL.shape), num_tracks).indptr).max(initial=0))
-    order_T = np.lexsort((np.arange(len(score_T)), -score_T))[: depth + heard_most]
-    best_K = np.sort(order_T[score_T[order_T] > 0])
-    num_rows = len(history)
-    return csr_array(
-        (np.tile(score_T[best_K], num_rows), np.tile(best_K, num_rows), np.arange(num_rows + 1) * len(best_K)),
-        shape=(num_rows, len(score_T)),
-    )
+    heard_B = np.diff(query(history, np.ones(history.track_BL.shape), num_tracks).indptr)
+    order_T = np.lexsort((np.arange(len(score_T)), -score_T))
+    best_K = order_T[: np.count_nonzero(score_T > 0)]
+    length_B = np.minimum(depth + heard_B, len(best_K))
+    end_B = np.cumsum(length_B)
+    track_P = best_K[np.arange(length_B.sum()) - np.repeat(end_B - length_B, length_B)]
+    return csr_array((score_T[track_P], track_P, np.r_[0, end_B]), shape=(len(history), len(score_T)))
