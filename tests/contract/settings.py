@@ -1,0 +1,33 @@
+"""Other values for every field of a Config, made from the field's type: what holds for one setting has to hold for all.
+
+A component that comes into a table is tested with them without a line of its own. Where a made value makes no sense (a name out
+of a list), the field goes into SPECIAL.
+"""
+
+import msgspec
+
+SPECIAL: dict[tuple[str, str], list[object]] = {}
+
+
+def other_values(component: str, field: str, value: object) -> list[object]:
+    """Return values to try in place of a field's default, the mildest first."""
+    if (component, field) in SPECIAL:
+        return SPECIAL[component, field]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        others = [value // 2, value // 100, 1, value + 1]
+        return [other for other in dict.fromkeys(others) if other >= 1 and other != value]
+    if isinstance(value, float):
+        return [value / 2, value * 10, value / 100] if value else [0.5]
+    if isinstance(value, tuple) and len(value) > 1:
+        return [value[:-1], value[1:]]
+    raise AssertionError(
+        f"{component}.{field} has the default {value!r}: name other values in SPECIAL of {__name__}, so that the laws are "
+        "tested with them"
+    )
+
+
+def fields_of(config: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the fields of a Config and their defaults."""
+    return msgspec.structs.asdict(config())
