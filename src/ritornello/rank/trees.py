@@ -102,7 +102,7 @@ class Trees:
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
         self.scales = [float(scale) for scale in arrays["scales"]]
         self.boosters = [
-            lightgbm.Booster(model_str=arrays[f"booster_{index}"].tobytes().decode(), params={"verbose": -1})
+            lightgbm.Booster(model_str=arrays[f"booster_{index}"].tobytes().decode())
             for index in range(len(self.scales))
         ]
         return self
