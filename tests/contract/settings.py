@@ -1,7 +1,7 @@
 """Other values for every field of a Config, made from the field's type: what holds for one setting has to hold for all.
 
-A component that comes into a table is tested with them without a line of its own. Where a made value makes no sense (a name out
-of a list), the field goes into SPECIAL.
+A component that comes into a table is tested with them without a line of its own. Where a made value makes no sense (a
+name out of a list), the field goes into SPECIAL.
 """
 
 import msgspec
@@ -23,8 +23,8 @@ def other_values(component: str, field: str, value: object) -> list[object]:
     if isinstance(value, tuple) and len(value) > 1:
         return [value[:-1], value[1:]]
     raise AssertionError(
-        f"{component}.{field} has the default {value!r}: name other values in SPECIAL of {__name__}, so that the laws are "
-        "tested with them"
+        f"{component}.{field} has the default {value!r}: name other values in SPECIAL of {__name__}, so that the laws "
+        "are tested with them"
     )
 
 

@@ -9,9 +9,9 @@ from importlib import import_module
 import msgspec
 import numpy as np
 import pytest
-from contract.settings import fields_of, other_values
 from numpy.typing import NDArray
 
+from contract.settings import fields_of, other_values
 from ritornello import recall
 from ritornello.contracts import Candidates, History
 from ritornello.data import split
