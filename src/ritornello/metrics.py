@@ -42,7 +42,7 @@ def mrr_at(hit_BN: Bool, k: int) -> Float64:
     [0.5, 0.0]
     """
     first_B = hit_BN[:, :k].argmax(axis=1)
-    return np.where(hit_BN[:, :k].any(axis=1), 1.0 / (first_B + 1), 0.0)
+    return np.asarray(np.where(hit_BN[:, :k].any(axis=1), 1.0 / (first_B + 1), 0.0), dtype=np.float64)
 
 
 def hit_at(hit_BN: Bool, k: int) -> Float64:
@@ -51,7 +51,7 @@ def hit_at(hit_BN: Bool, k: int) -> Float64:
     >>> hit_at(np.array([[False, True], [False, False]]), 2).tolist()
     [1.0, 0.0]
     """
-    return hit_BN[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hit_BN[:, :k].any(axis=1), dtype=np.float64)
 
 
 def coverage_at(track_BN: Int32, k: int, num_tracks: int) -> float:

@@ -38,7 +38,7 @@ class Pipeline:
         """Recall, merge and describe candidates for one batch."""
         quotas = self.quotas
         if only == "heard":  # all that the user ever heard: as many as the longest history of the batch
-            quotas = dict.fromkeys(self.quotas, history.track_BL.shape[1])
+            quotas = {name: history.track_BL.shape[1] for name in quotas}
         candidates = merge(self.channels, history, quotas, only=only)
         return candidates, features.build(history, candidates, self.stats)
 

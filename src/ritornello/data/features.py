@@ -42,7 +42,7 @@ def fit_track_stats(sequences: Sequences, at: int, artist_T: Int32, *, clock: bo
     size = sequences.num_tracks + 1
 
     def count(weight_E: NDArray[np.generic]) -> NDArray[np.float64]:
-        return np.bincount(track_E, weights=weight_E, minlength=size)
+        return np.asarray(np.bincount(track_E, weights=weight_E, minlength=size), dtype=np.float64)
 
     columns = {f"track_listens_{days}d": np.log1p(count(age_days_E <= days)) for days in WINDOWS_DAYS}
     columns["track_listens"] = np.log1p(count(np.ones(len(track_E))))
@@ -109,7 +109,7 @@ def repeat_features(
     num_groups = len(group_G)
 
     def total(weight_E: NDArray[np.floating] | NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.bincount(group_E, weights=weight_E, minlength=num_groups)
+        return np.asarray(np.bincount(group_E, weights=weight_E, minlength=num_groups), dtype=np.float64)
 
     columns: dict[str, NDArray[np.float64]] = {}
     for decay in DECAYS:
@@ -129,7 +129,7 @@ def repeat_features(
     columns["back"] = back_G
     session_E = history.session_BL[row_E, slot_E].astype(np.int64)
     session_pairs = np.unique(group_E * np.int64(1 << 32) + session_E)
-    columns["sessions"] = np.bincount(session_pairs >> 32, minlength=num_groups)
+    columns["sessions"] = np.bincount(session_pairs >> 32, minlength=num_groups).astype(np.float64)
     columns["is_in_newest_session"] = total(session_E == history.session_BL[row_E, -1])
     columns["skips"] = total(is_skip(ratio_E))
     columns["finishes"] = total(is_finish(ratio_E))

@@ -69,7 +69,9 @@ def read_rankings(path: Path, key: str, track_ids: pl.Series) -> pl.DataFrame:
         raise ValueError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
     for name in (key, RANK, TRACK_ID):
         if name not in table.columns:
-            raise ValueError(f"{path}: no column {name}; found {', '.join(names)}; needed are {key}, {RANK}, {TRACK_ID}")
+            raise ValueError(
+                f"{path}: no column {name}; found {', '.join(names)}; needed are {key}, {RANK}, {TRACK_ID}"
+            )
         if table[name].null_count():
             raise ValueError(f"{path}: {table[name].null_count()} rows have no {name}; every place needs one")
     if key == ROW_ID and not table[ROW_ID].dtype.is_integer():

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 from scipy.special import expit
 
 from ritornello.contracts import Float32, RankBatch
@@ -54,8 +54,8 @@ class Logistic:
             return float(value + penalty), gradient
 
         start = np.zeros(scaled_SF.shape[1] + 1)
-        options = {"maxiter": self.config.max_iterations}
-        self.weight_F = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x[1:]
+        found, _, _ = fmin_l_bfgs_b(loss, start, maxiter=self.config.max_iterations)
+        self.weight_F = np.asarray(found[1:], dtype=np.float64)
         return self
 
     def _squeeze(self, feature_SF: Float32) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from ritornello.contracts import History
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
-from ritornello.recall.matrix import cosine_items, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.recall.matrix import cosine_items, empty, pack, query, scale_rows, sum_pairs, unpack
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 
@@ -39,7 +39,7 @@ class ItemToItem:
 
     def __init__(self, config: ItemToItemConfig) -> None:
         self.config = config
-        self.links_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
@@ -82,7 +82,7 @@ class CoListen:
 
     def __init__(self, config: CoListenConfig) -> None:
         self.config = config
-        self.links_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)

@@ -16,7 +16,12 @@ HEARD_ACTIONS = [int(action) for action in LISTENS]
 
 def listened(history: History) -> Bool:
     """Tell which slots of a history [B, L] hold a listen."""
-    return (history.track_BL != PADDING) & is_listen(history.action_BL, history.play_ratio_BL)
+    return np.asarray((history.track_BL != PADDING) & is_listen(history.action_BL, history.play_ratio_BL))
+
+
+def empty() -> csr_array:
+    """Return what stands for a matrix before a channel is fitted."""
+    return csr_array(np.zeros((1, 1), np.float32))
 
 
 def query(history: History, weight_BL: NDArray[np.floating], num_tracks: int) -> csr_array:
@@ -49,7 +54,7 @@ def scale_rows(matrix: csr_array, factor_R: NDArray[np.floating]) -> csr_array:
 
 def inverse(value: NDArray[np.floating]) -> Float32:
     """Return 1 / value, 0 where the value is 0."""
-    return np.divide(1.0, value, out=np.zeros(len(value), np.float32), where=value > 0).astype(np.float32)
+    return np.asarray(np.divide(1.0, value, out=np.zeros(len(value)), where=value > 0), dtype=np.float32)
 
 
 def cosine_items(matrix: csr_array, *, keep: int, shrink: float) -> csr_array:

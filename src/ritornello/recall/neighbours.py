@@ -16,7 +16,7 @@ from ritornello.contracts import Float32, History
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
-from ritornello.recall.matrix import inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.recall.matrix import empty, inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 
@@ -41,10 +41,10 @@ class Neighbours:
 
     def __init__(self, config: NeighboursConfig) -> None:
         self.config = config
-        self.taste_UT = csr_array((1, 1), dtype=np.float32)
-        self.vote_UT = csr_array((1, 1), dtype=np.float32)
+        self.taste_UT = empty()
+        self.vote_UT = empty()
         self.rarity_T: Float32 = np.zeros(1, np.float32)
-        self.unit_TU = csr_array((1, 1), dtype=np.float32)
+        self.unit_TU = empty()
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
@@ -78,7 +78,7 @@ class Neighbours:
         row_P = np.repeat(np.arange(len(history)), np.diff(similarity_BU.indptr))
         similarity_BU.data[similarity_BU.indices == known_B[row_P]] = 0.0
         near_BU = keep_best(similarity_BU, self.config.k)
-        near_BU = scale_rows(near_BU, inverse(np.asarray(near_BU.sum(axis=1)).ravel()))
+        near_BU = scale_rows(near_BU, inverse(np.asarray(near_BU.sum(axis=1), dtype=np.float64).ravel()))
         own_BT = peak_one(query(history, recency(history, self.config.half_life_days), num_tracks))
         blended = self.config.own * own_BT + (1.0 - self.config.own) * (near_BU @ self.vote_UT)
         return SparseScores(csr_array(blended, dtype=np.float32))

@@ -14,7 +14,7 @@ from ritornello.contracts import History
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import session_keys
-from ritornello.recall.matrix import inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.recall.matrix import empty, inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import PADDING
 
@@ -34,8 +34,8 @@ class SessionNeighbours:
 
     def __init__(self, config: SessionNeighboursConfig) -> None:
         self.config = config
-        self.heard_ST = csr_array((1, 1), dtype=np.float32)
-        self.norm_TS = csr_array((1, 1), dtype=np.float32)
+        self.heard_ST = empty()
+        self.norm_TS = empty()
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)

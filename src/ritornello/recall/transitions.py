@@ -11,7 +11,7 @@ from ritornello.contracts import History
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import session_keys
-from ritornello.recall.matrix import inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.recall.matrix import empty, inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
 from ritornello.recall.scores import SparseScores
 
 
@@ -31,7 +31,7 @@ class Transitions:
 
     def __init__(self, config: TransitionsConfig) -> None:
         self.config = config
-        self.links_TT = csr_array((1, 1), dtype=np.float32)
+        self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)

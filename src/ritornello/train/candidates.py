@@ -4,6 +4,8 @@ Everything in an example was known before the moment of its request: the channel
 before the request, only the label looks ahead. S examples, B requests, N candidates.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,7 +66,7 @@ def next_examples(
     def label(rows: History, candidates: Candidates) -> Bool:
         target_B = track_R[position["first"] : position["first"] + len(rows)]
         position["first"] += len(rows)
-        return candidates.track_BN == target_B[:, None]
+        return np.asarray(candidates.track_BN == target_B[:, None])
 
     return collect(pipeline, history, label, negatives=negatives, seed=seed)
 
@@ -82,7 +84,9 @@ def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, ND
     return event_R, user_E[event_R], np.asarray(at_E[event_R], dtype=np.int64)
 
 
-def collect(pipeline: Pipeline, history: History, label, *, negatives: float, seed: int) -> Examples | None:  # type: ignore[no-untyped-def]
+def collect(
+    pipeline: Pipeline, history: History, label: Callable[[History, Candidates], Bool], *, negatives: float, seed: int
+) -> Examples | None:
     """Propose for every row, label, and keep all played and a share of the unplayed candidates."""
     generator = np.random.default_rng(seed)
     feature, labels, request, weight = [], [], [], []
