@@ -9,7 +9,10 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
 import pytest
 from hypothesis import settings
 
+from ritornello.config import Config, RankConfig, RecallConfig
 from ritornello.data.sources.planted import PlantedWorld, planted_world
+from ritornello.pipeline import Pipeline
+from ritornello.train.fit import fit_pipeline
 
 settings.register_profile("fast", max_examples=50, deadline=None)
 settings.register_profile("soak", max_examples=3000, deadline=None)
@@ -19,3 +22,19 @@ settings.load_profile("fast")
 @pytest.fixture(scope="session")
 def world() -> PlantedWorld:
     return planted_world()
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Config:
+    """All channels and a ranker per task, small enough to be trained in a second."""
+    few_trees: dict[str, object] = {"num_trees": 10, "min_examples_in_leaf": 5}
+    return Config(
+        recall=RecallConfig(quota=20, settings={"factors": {"factors": 16, "iterations": 2}}),
+        rank=RankConfig(settings={"window": few_trees, "next": few_trees}, cuts=2, next_plays=400),
+    )
+
+
+@pytest.fixture(scope="session")
+def pipeline(world: PlantedWorld, small_config: Config) -> Pipeline:
+    """A pipeline trained on the whole planted world."""
+    return fit_pipeline(world.sequences, world.now, small_config, world.artist_T)

@@ -1,0 +1,177 @@
+"""The command line as scripts see it: exit status, one line for a user's mistake, and the promised files."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ritornello.cli import main, parse_moment
+from ritornello.data.sources.generated import write_world
+
+FAST = [
+    "--set=rank.cuts=2",
+    "--set=rank.next_cuts=1",
+    "--set=rank.next_plays=200",
+    "--set=recall.quota=40",
+    "--set=recall.settings.factors.factors=8",
+    "--set=rank.settings.window.num_trees=10",
+    "--set=rank.settings.next.num_trees=10",
+]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr("sys.argv", ["ritornello", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    write_world(folder, users=60, tracks=300, days=70, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workspace(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cli") / "ws"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run(monkeypatch, "ingest", root, world / "tracks.parquet", "--as", "catalogue") == 0
+        assert run(monkeypatch, "ingest", root, world / "events.parquet") == 0
+        assert run(monkeypatch, "prepare", root) == 0
+        assert run(monkeypatch, "train", root, *FAST) == 0
+    return root
+
+
+@pytest.fixture
+def users(world: Path) -> list[str]:
+    return [str(user) for user in pl.read_parquet(world / "events.parquet")["user_id"].unique().sort()]
+
+
+def test_recommend_writes_the_promised_columns(
+    workspace: Path, users: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pl.DataFrame({"user_id": [*users, "nobody"]}).write_parquet(tmp_path / "users.parquet")
+    out = tmp_path / "lists.parquet"
+    assert run(monkeypatch, "recommend", workspace, "--users", tmp_path / "users.parquet", "-k", 20, "--out", out) == 0
+    lists = pl.read_parquet(out)
+    assert lists.columns == ["user_id", "rank", "track_id", "score", "heard", "channels", "reason"]
+    assert lists["user_id"].n_unique() == len(users) + 1
+    assert lists.group_by("user_id").len()["len"].max() == 20
+    assert not lists.select("user_id", "track_id").is_duplicated().any()
+    assert lists.group_by("user_id").agg(pl.col("rank").min())["rank"].unique().to_list() == [1]
+
+
+@pytest.mark.parametrize(("only", "heard"), [("heard", True), ("unheard", False)])
+def test_only_restricts_the_list(
+    workspace: Path, users: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: str, heard: bool
+) -> None:
+    out = tmp_path / "lists.parquet"
+    assert run(monkeypatch, "recommend", workspace, "--user", users[0], "--only", only, "--out", out) == 0
+    assert pl.read_parquet(out)["heard"].unique().to_list() == [heard]
+
+
+def test_recommend_prints_a_list_and_explain_tells_why(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "mix.parquet"
+    assert run(monkeypatch, "recommend", workspace, "--user", users[0], "--scene", "daily_mix", "--out", out) == 0
+    track = pl.read_parquet(out)["track_id"][0]
+    capsys.readouterr()
+    assert run(monkeypatch, "explain", workspace, "--user", users[0], "--track", track) == 0
+    told = capsys.readouterr().out
+    assert "relisten" in told
+    assert "place " in told
+
+
+def test_training_twice_gives_the_same_bundle(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (workspace / "bundles" / "current").read_text()
+    assert run(monkeypatch, "train", workspace, *FAST) == 0
+    assert (workspace / "bundles" / "current").read_text() == before
+    assert run(monkeypatch, "bundles", workspace) == 0
+    assert f"* {before}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["recommend", "WS", "--user", "nobody"], "unknown user 'nobody'"),
+        (["recommend", "WS", "--user", "USER", "-k", "0"], "-k is 0: allowed are 1 to"),
+        (["recommend", "WS", "--user", "USER", "-k", "99999"], "-k is 99999: allowed are 1 to"),
+        (["recommend", "WS"], "either --user ID or --users"),
+        (["recommend", "WS", "--user", "USER", "--scene", "radio"], "unknown scene 'radio'"),
+        (["recommend", "WS", "--user", "USER", "--only", "new"], "--only is 'new'"),
+        (["recommend", "WS", "--user", "USER", "--at", "yesterday"], "'yesterday' is no moment"),
+        (["recommend", "WS", "--user", "USER", "--out", "list.txt"], "ends in .parquet"),
+        (["explain", "WS", "--user", "USER", "--track", "nothing"], "unknown track 'nothing'"),
+        (["train", "WS", "--set", "rank.cutz=3"], "cutz"),
+        (["train", "WS", "--set", "rank.cuts"], "section.key=value"),
+        (["train", "WS", "--config", "missing.toml"], "no configuration file"),
+        (["train", "WS", "--set", 'recall.channels=["wrong"]'], "unknown recall channel 'wrong'"),
+        (["evaluate", "WS", "--protocol", "guess"], "--protocol is 'guess'"),
+        (["replay", "WS", "missing.parquet", "--out", "x.parquet"], "no file at missing.parquet"),
+        (["recommend", "EMPTY", "--user", "a"], "is not prepared"),
+        (["prepare", "EMPTY"], "ingest"),
+        (["ingest", "EMPTY", "missing.parquet"], "missing.parquet"),
+        (["bundles", "WS", "rollback"], "no bundle before"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_two(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    places = {"WS": str(workspace), "EMPTY": str(tmp_path / "empty"), "USER": users[0]}
+    assert run(monkeypatch, *[places.get(argument, argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert len([line for line in error.splitlines() if line.startswith("error:")]) == 1
+    assert "Traceback" not in error
+
+
+def test_a_changed_bundle_is_refused(
+    workspace: Path, users: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = (workspace / "bundles" / "current").read_text()
+    victim = next((workspace / "bundles" / version / "channels" / "popular").glob("*.npy"))
+    good = victim.read_bytes()
+    victim.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    try:
+        assert run(monkeypatch, "recommend", workspace, "--user", users[0]) == 2
+        assert "is corrupt" in capsys.readouterr().err
+    finally:
+        victim.write_bytes(good)
+
+
+def test_a_bundle_for_other_ids_is_refused(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = tmp_path / "other"
+    write_world(tmp_path / "world", users=20, tracks=400, days=60, seed=9)
+    assert run(monkeypatch, "ingest", other, tmp_path / "world" / "events.parquet") == 0
+    assert run(monkeypatch, "prepare", other) == 0
+    (other / "bundles").symlink_to(workspace / "bundles")
+    assert run(monkeypatch, "recommend", other, "--user", users[0]) == 2
+    assert "the bundle is stale" in capsys.readouterr().err
+
+
+def test_moments_are_read_as_seconds_or_dates() -> None:
+    assert parse_moment("1420535985.5") == 1420535985500
+    assert parse_moment("2015-01-06T09:19:45+00:00") == 1420535985000
