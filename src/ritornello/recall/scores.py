@@ -107,12 +107,17 @@ class VectorScores:
             is_heard_BT = heard_BT[rows, : len(self.track_TD)].toarray() > 0
             score_BT[is_heard_BT != (only == "heard")] = -np.inf
         k = min(k, score_BT.shape[1])
-        track_BK = np.argpartition(score_BT, -k, axis=1)[:, -k:].astype(np.int32)
-        value_BK = np.take_along_axis(score_BT, track_BK, axis=1)
-        order_BK = np.lexsort((track_BK, -value_BK), axis=1)
-        track_BK = np.take_along_axis(track_BK, order_BK, axis=1)
-        row_K, slot_K = np.nonzero(np.isfinite(np.take_along_axis(value_BK, order_BK, axis=1)))
-        return Best(row_K + rows.start, track_BK[row_K, slot_K], (slot_K + 1).astype(np.int32))
+        floor_B1 = np.partition(score_BT, -k, axis=1)[:, -k, None]
+        row_P, track_P = np.nonzero((score_BT >= floor_B1) & (score_BT > -np.inf))
+        order_P = np.lexsort((track_P, -score_BT[row_P, track_P], row_P))  # equal scores go by track
+        row_P, track_P = row_P[order_P], track_P[order_P]
+        slot_P = np.arange(len(row_P)) - np.searchsorted(row_P, row_P)
+        is_kept_P = slot_P < k
+        return Best(
+            row_P[is_kept_P] + rows.start,
+            track_P[is_kept_P].astype(np.int32),
+            (slot_P[is_kept_P] + 1).astype(np.int32),
+        )
 
     def at(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
         is_known_P = track_P < len(self.track_TD)
