@@ -1,0 +1,101 @@
+"""The shared sparse code equals its plain twin, whatever the matrix."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.sparse import csr_array
+
+from ritornello.contracts import History
+from ritornello.recall.matrix import (
+    best_of_rows,
+    cosine_items,
+    heard,
+    inverse,
+    keep_best,
+    listened,
+    pack,
+    query,
+    scale_rows,
+    sum_pairs,
+    unpack,
+    values_at,
+)
+
+# Few values, so that ties are common; zeros are not stored.
+TIED = arrays.arrays(
+    np.float32, st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.sampled_from([0, 1, 2, 3])
+)
+
+
+@given(dense=TIED, k=st.integers(0, 14))
+def test_the_best_of_a_row_are_those_of_a_full_sort(dense, k):
+    row_K, column_K, rank_K = best_of_rows(csr_array(dense), k)
+    for row, value_T in enumerate(dense):
+        expected = sorted((-value, column) for column, value in enumerate(value_T) if value > 0)[:k]
+        is_row_K = row_K == row
+        assert column_K[is_row_K].tolist() == [column for _, column in expected]
+        assert rank_K[is_row_K].tolist() == list(range(1, len(expected) + 1))
+
+
+@given(dense=TIED, keep=st.integers(0, 14))
+def test_keeping_the_best_zeroes_the_others(dense, keep):
+    expected = np.zeros_like(dense)
+    for row, value_T in enumerate(dense):
+        for column in sorted(range(len(value_T)), key=lambda column, value_T=value_T: (-value_T[column], column))[
+            :keep
+        ]:
+            expected[row, column] = value_T[column]
+    np.testing.assert_array_equal(keep_best(csr_array(dense), keep).toarray(), expected)
+
+
+@given(dense=TIED)
+def test_single_entries_scaling_and_packing(dense):
+    matrix = csr_array(dense)
+    row_P, column_P = (index.ravel() for index in np.indices(dense.shape))
+    np.testing.assert_array_equal(values_at(matrix, row_P, column_P).reshape(dense.shape), dense)
+    factor_R = np.arange(len(dense), dtype=np.float32)
+    np.testing.assert_allclose(scale_rows(matrix, factor_R).toarray(), dense * factor_R[:, None])
+    np.testing.assert_array_equal(unpack(pack(matrix, "name"), "name").toarray(), dense)
+
+
+@given(dense=TIED, shrink=st.sampled_from([0.0, 0.5, 10.0]))
+def test_cosine_is_the_dense_formula(dense, shrink):
+    norm_T = np.sqrt((dense.astype(np.float64) ** 2).sum(axis=0))
+    together_TT = dense.T.astype(np.float64) @ dense
+    np.fill_diagonal(together_TT, 0)
+    below_TT = np.outer(norm_T, norm_T) + shrink
+    expected = np.divide(together_TT, below_TT, out=np.zeros_like(together_TT), where=together_TT > 0)
+    np.testing.assert_allclose(cosine_items(csr_array(dense), keep=100, shrink=shrink).toarray(), expected, rtol=1e-5)
+
+
+def test_equal_pairs_are_summed_and_nothing_divides_by_zero():
+    matrix = sum_pairs(np.array([0, 0, 1]), np.array([2, 2, 0]), np.array([1.0, 2.0, 5.0]), (2, 3))
+    assert matrix.toarray().tolist() == [[0, 0, 3], [5, 0, 0]]
+    assert inverse(np.array([0.0, 4.0])).tolist() == [0, 0.25]
+
+
+@pytest.fixture
+def history() -> History:
+    """A skip, a finished play, a play of unknown length, a dislike, a like; two slots of padding before them."""
+    return History(
+        user_B=np.array([1], np.int32),
+        as_of_B=np.array([10]),
+        track_BL=np.array([[0, 0, 1, 2, 3, 4, 5]], np.int32),
+        action_BL=np.array([[0, 0, 2, 2, 2, 5, 3]], np.int8),
+        at_BL=np.array([[0, 0, 1, 2, 3, 4, 5]]),
+        play_ratio_BL=np.array([[np.nan, np.nan, 0.1, 1.0, np.nan, np.nan, np.nan]], np.float32),
+        session_BL=np.array([[-1, -1, 0, 0, 0, 0, 0]], np.int32),
+    )
+
+
+def test_a_skip_is_heard_but_is_no_listen_and_a_dislike_is_neither(history):
+    assert history.track_BL[listened(history)].tolist() == [2, 3, 5]
+    assert heard(history, 6).toarray().tolist() == [[0, 1, 1, 1, 0, 1]]
+
+
+def test_a_query_leaves_out_what_the_model_does_not_know(history):
+    weight_BL = np.arange(7.0)[None]
+    assert query(history, weight_BL, 4).toarray().tolist() == [[0, 0, 3, 4, 0]]
+    assert heard(history, 3).toarray().tolist() == [[0, 1, 1]]
