@@ -10,7 +10,6 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.sequence import Sequences
