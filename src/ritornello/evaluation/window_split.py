@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Int64
+from ritornello.contracts import Bool
 from ritornello.data import split
 from ritornello.data.labels import LISTENS
 from ritornello.data.sequence import Sequences
@@ -113,13 +114,14 @@ def warm_tracks(known: Sequences) -> Bool:
     return np.bincount(known.track_E, minlength=known.num_tracks + 1) > 0
 
 
-def is_among(track_E: Int64, is_warm_T: Bool) -> Bool:
+def is_among(track_E: NDArray[np.integer], is_warm_T: Bool) -> Bool:
     """Look tracks up in a mask that may end before them.
 
     >>> is_among(np.array([1, 5]), np.array([False, True])).tolist()
     [True, False]
     """
-    return is_warm_T[np.minimum(track_E, len(is_warm_T) - 1)] & (track_E < len(is_warm_T))
+    is_among_E: Bool = is_warm_T[np.minimum(track_E, len(is_warm_T) - 1)] & (track_E < len(is_warm_T))
+    return is_among_E
 
 
 def pooled_stats(windows: Sequence[Window]) -> Stats:
