@@ -40,7 +40,7 @@ class Factors:
     def __init__(self, config: FactorsConfig) -> None:
         self.config = config
         self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
-        self.gram_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
+        self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
 
     def fit(self, sequences: Sequences, at: int) -> Self:
         from implicit.cpu.als import AlternatingLeastSquares  # training only: serving needs no implicit
@@ -67,26 +67,38 @@ class Factors:
 
     def _index(self, track_TD: Float32) -> Self:
         self.track_TD = track_TD
-        regularization_DD = self.config.regularization * np.eye(track_TD.shape[1], dtype=np.float32)
-        self.gram_DD = track_TD.T @ track_TD + regularization_DD
+        regularization_DD = self.config.regularization * np.eye(track_TD.shape[1])
+        self.inverse_DD = np.linalg.inv(track_TD.T.astype(np.float64) @ track_TD + regularization_DD).astype(np.float32)
         return self
 
     def score(self, history: History) -> VectorScores:
         listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
         listens.data = np.log1p(listens.data)
-        return VectorScores(self.solve(listens), self.track_TD)
+        with threadpool_limits(1, "blas"):  # the systems are small: threads would only wait for each other
+            return VectorScores(self.solve(listens), self.track_TD)
 
     def solve(self, listens_BT: csr_array) -> Float32:
-        """Return each row's vector [B, D]: one least-squares step with the tracks held fixed."""
-        size = self.track_TD.shape[1]
-        left_BDD = np.tile(self.gram_DD, (listens_BT.shape[0], 1, 1))
-        right_BD = np.zeros((listens_BT.shape[0], size), np.float32)
+        """Return each row's vector [B, D]: one least-squares step with the tracks held fixed.
+
+        With A = Y'Y + regularisation over all tracks, Y and C the vectors and weights of the H heard ones, the vector is
+        (A + Y'(C - 1)Y)^-1 Y'C1. A short history makes that cheap: it equals A^-1 Y' (1 + (C - 1) Y A^-1 Y')^-1 C1, a system of
+        size H.
+        """
+        user_BD = np.zeros((listens_BT.shape[0], self.track_TD.shape[1]), np.float32)
         for row, (start, stop) in enumerate(zip(listens_BT.indptr[:-1], listens_BT.indptr[1:], strict=True)):
-            heard_PD = self.track_TD[listens_BT.indices[start:stop]]
-            confidence_P1 = self.config.alpha * listens_BT.data[start:stop, None]
-            left_BDD[row] += heard_PD.T @ ((confidence_P1 - 1.0) * heard_PD)
-            right_BD[row] = (confidence_P1 * heard_PD).sum(axis=0)
-        return np.asarray(np.linalg.solve(left_BDD, right_BD[:, :, None])[:, :, 0], dtype=np.float32)
+            if start == stop:
+                continue
+            heard_HD = self.track_TD[listens_BT.indices[start:stop]]
+            weight_H = self.config.alpha * listens_BT.data[start:stop]
+            reach_HD = heard_HD @ self.inverse_DD
+            if stop - start <= self.track_TD.shape[1]:
+                system_HH = (weight_H - 1.0)[:, None] * (reach_HD @ heard_HD.T) + np.eye(stop - start, dtype=np.float32)
+                user_BD[row] = np.linalg.solve(system_HH, weight_H) @ reach_HD
+            else:
+                system_DD = reach_HD.T @ ((weight_H - 1.0)[:, None] * heard_HD)
+                system_DD += np.eye(self.track_TD.shape[1], dtype=np.float32)
+                user_BD[row] = np.linalg.solve(system_DD, weight_H @ reach_HD)
+        return user_BD
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return {"track_TD": self.track_TD}

@@ -79,14 +79,15 @@ class VectorScores:
     def __init__(self, user_BD: Float32, track_TD: Float32) -> None:
         self.user_BD = user_BD
         self.track_TD = track_TD
+        is_small = len(user_BD) * len(track_TD) <= BLOCK
+        self.score_BT = user_BD @ track_TD.T if is_small else None
 
     @property
     def num_columns(self) -> int:
         return len(self.track_TD)
 
     def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
-        num_tracks = len(self.track_TD)
-        block = max(1, BLOCK // num_tracks)
+        block = max(1, BLOCK // len(self.track_TD))
         if k == 0 or len(self.user_BD) == 0:
             return Best(np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32))
         parts = [
@@ -100,7 +101,7 @@ class VectorScores:
         )
 
     def _best_of_block(self, rows: slice, k: int, heard_BT: csr_array, only: Only) -> Best:
-        score_BT = self.user_BD[rows] @ self.track_TD.T
+        score_BT = self.user_BD[rows] @ self.track_TD.T if self.score_BT is None else self.score_BT[rows].copy()
         score_BT[:, PADDING] = -np.inf
         score_BT[~self.user_BD[rows].any(axis=1)] = -np.inf
         if only != "any":
@@ -122,5 +123,8 @@ class VectorScores:
     def at(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
         is_known_P = track_P < len(self.track_TD)
         known_P = np.where(is_known_P, track_P, PADDING)
-        score_P = np.einsum("pd,pd->p", self.user_BD[row_P], self.track_TD[known_P])
+        if self.score_BT is not None:
+            score_P = self.score_BT[row_P, known_P]
+        else:
+            score_P = np.einsum("pd,pd->p", self.user_BD[row_P], self.track_TD[known_P])
         return np.where(is_known_P, score_P, 0.0).astype(np.float32)
