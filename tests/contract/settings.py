@@ -6,7 +6,7 @@ name out of a list), the field goes into SPECIAL.
 
 import msgspec
 
-SPECIAL: dict[tuple[str, str], list[object]] = {}
+SPECIAL: dict[tuple[str, str], list[object]] = {("daily_mix", "familiarity"): [0.0, 1.0]}
 
 
 def other_values(component: str, field: str, value: object) -> list[object]:
