@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
-import numpy as np
 import polars as pl
 import typer
 from rich.console import Console

@@ -7,8 +7,8 @@ import polars as pl
 
 from ritornello.contracts import Candidates, History
 from ritornello.data.sequence import encode
-from ritornello.reasons import WORDS, explain_slate, group_contributions, in_words
 from ritornello.pipeline import top
+from ritornello.reasons import WORDS, explain_slate, group_contributions, in_words
 from ritornello.request import Served, find_rows, newest_moment, track_names
 from ritornello.schema import ONE_DAY_MS
 

@@ -76,7 +76,7 @@ def build(history: History, candidates: Candidates, stats: TrackStats) -> RankBa
     columns = (
         pair_features(history, row_P, track_P, stats)
         | user_features(history, row_P, clock=stats.clock)
-        | {name: column_P for name, column_P in zip(stats.names, stats.value_TF[track_P].T, strict=True)}
+        | dict(zip(stats.names, stats.value_TF[track_P].T, strict=True))
         | recall_features(candidates, row_P, slot_P)
     )
     feature_BNF = np.full((*candidates.track_BN.shape, len(columns)), np.nan, np.float32)
