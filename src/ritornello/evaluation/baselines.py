@@ -15,6 +15,7 @@ from ritornello.data.sequence import Sequences
 from ritornello.data.sessions import SESSION_GAP_MS
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
+BASELINES = ("markov", "session_knn", "personal_recency")
 LAGS = 5
 SESSION_EVENTS = 20
 SESSION_DECAY = 0.9
@@ -31,11 +32,11 @@ def fit_baselines(known: Sequences, at: int, k: int) -> dict[str, Answer]:
     """Learn from the log before `at`; each baseline then gives lists of `k`."""
     plays = Plays(known)
     share_T = plays.popularity(at)
-    scores: dict[str, Score] = {
-        "markov": fit_markov(plays),
-        "session_knn": fit_session_knn(plays),
-        "personal_recency": lambda history: personal_recency(history, plays.num_columns),
-    }
+    scores: tuple[Score, ...] = (
+        fit_markov(plays),
+        fit_session_knn(plays),
+        lambda history: personal_recency(history, plays.num_columns),
+    )
 
     def answer_with(score: Score) -> Answer:
         size = max(1, DENSE // plays.num_columns)
@@ -46,7 +47,7 @@ def fit_baselines(known: Sequences, at: int, k: int) -> dict[str, Answer]:
 
         return answer
 
-    return {name: answer_with(score) for name, score in scores.items()}
+    return {name: answer_with(score) for name, score in zip(BASELINES, scores, strict=True)}
 
 
 class Plays:

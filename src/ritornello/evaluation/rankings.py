@@ -86,8 +86,9 @@ def rows_of(values: pl.Series, known_ids: pl.Series) -> Int32:
     >>> rows_of(pl.Series(["7", "x", "5"]), pl.Series([5, 7])).tolist()
     [2, 0, 1]
     """
-    wanted = pl.DataFrame({"id": values.cast(known_ids.dtype, strict=False)})
-    known = pl.DataFrame({"id": known_ids}).with_row_index("row", offset=1)
+    common = pl.Int64 if values.dtype.is_integer() and known_ids.dtype.is_integer() else pl.String
+    wanted = pl.DataFrame({"id": values.cast(common)})
+    known = pl.DataFrame({"id": known_ids.cast(common)}).with_row_index("row", offset=1)
     row = wanted.join(known, on="id", how="left", maintain_order="left")["row"]
     return row.fill_null(PADDING).to_numpy().astype(np.int32)
 
