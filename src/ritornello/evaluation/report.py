@@ -106,7 +106,11 @@ def score_table(figures: Figures) -> Table:
     shown = [column for column in columns if any_value(figures.results.values(), column)]
     unique_hits = figures.union.unique_hits if figures.union is not None else {}
     table = Table(
-        box=None, pad_edge=False, caption="0.0817(27) is 0.0817 with a standard error of 0.0027", caption_justify="left"
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption="0.0817(27) is 0.0817 with a standard error of 0.0027",
+        caption_justify="left",
     )
     table.add_column("system", no_wrap=True)
     for part, metric in shown:
