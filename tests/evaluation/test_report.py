@@ -46,7 +46,7 @@ def test_a_window_shows_union_unique_hits_and_seconds(window: dict[str, object])
     text = "\n".join(shown(window))
     for words in ("unique", "union of the channels: recall@500", "seconds: train", "standard error", "repeats"):
         assert words in text
-    assert "…" not in text
+    assert "\u2026" not in text
 
 
 def test_lists_made_elsewhere_have_their_line(prepared: Prepared, tmp_path: Path) -> None:
