@@ -14,10 +14,12 @@ import polars as pl
 import pytest
 
 from ritornello.config import Config
+from ritornello.contracts import History
 from ritornello.data.prepare import Prepared
-from ritornello.evaluation.baselines import BASELINES, fit_baselines
+from ritornello.evaluation.baselines import BASELINES, fit_baselines, is_running_session
 from ritornello.evaluation.live import evaluate_live, places, rank_rows, results_of
 from ritornello.evaluation.live_rows import LiveRows, live_rows
+from ritornello.schema import Action
 
 from .conftest import MIN_ITEM, MIN_USER, TEST_DAYS, Judge, prepare_file
 
@@ -119,6 +121,23 @@ def test_all_systems_stand_in_one_table_and_parts_add_up(prepared: Prepared, qui
             total = sum(parts[half]["rows"] * parts[half]["mrr@20"] for half in halves)
             assert total == pytest.approx(400 * parts["all"]["mrr@20"])
     assert results["pipeline"]["all"]["recall@20"] > results["popular"]["all"]["recall@20"]
+
+
+def test_a_session_runs_back_from_now_to_the_first_gap() -> None:
+    minutes_BL = np.array([[0, 0, 10, 50, 60], [0, 0, 10, 35, 60]])
+    history = History(
+        user_B=np.array([1, 2], np.int32),
+        as_of_B=np.array([70, 95]) * 60_000,
+        track_BL=np.array([[0, 5, 6, 7, 8]] * 2, np.int32),
+        action_BL=np.full((2, 5), Action.PLAY, np.int8),
+        at_BL=minutes_BL * 60_000,
+        play_ratio_BL=np.ones((2, 5), np.float32),
+        session_BL=np.zeros((2, 5), np.int32),
+    )
+    assert is_running_session(history).tolist() == [
+        [False, False, False, True, True],
+        [False, False, False, False, True],  # a gap before now: the newest play is all there is
+    ]
 
 
 def test_a_log_without_plays_to_predict_is_one_line(prepared: Prepared, quick_config: Config) -> None:

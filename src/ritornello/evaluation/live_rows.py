@@ -14,7 +14,7 @@ from ritornello.contracts import Bool, History, Int32, Int64
 from ritornello.data import split
 from ritornello.data.sequence import Sequences, encode, from_events
 from ritornello.data.sessions import SESSION_GAP_MS
-from ritornello.evaluation.window_split import is_among, warm_tracks
+from ritornello.evaluation.window_split import is_among, known_at, warm_tracks
 from ritornello.schema import ONE_DAY_MS, Action
 
 RECENT_PLAYS = 200
@@ -75,7 +75,7 @@ def live_rows(
         ValueError: when no play can be scored.
     """
     end = at + round(test_days * ONE_DAY_MS)
-    known = split.warm(split.before(sequences, at), min_item=min_item, min_user=min_user)
+    known = known_at(sequences, at, min_item=min_item, min_user=min_user)
     window = split.between(sequences, at, end)
     is_known_U = np.diff(known.start_U) > 0
     both = append(known, split.select(window, is_known_U[window.user_E]))

@@ -59,7 +59,7 @@ class Targets:
         """Tell which tracks of each row's list are among its targets."""
         size = np.int64(max(track_RK.max(initial=0), self.track_P.max(initial=0)) + 1)
         key_RK = np.arange(len(track_RK))[:, None] * size + track_RK
-        hit_RK: Bool = np.isin(key_RK, self.row_P * size + self.track_P) & (track_RK != PADDING)
+        hit_RK: Bool = np.isin(key_RK, self.row_P * size + self.track_P)
         return hit_RK
 
 

@@ -4,7 +4,7 @@ E events, R rows (judged users), P (row, track) pairs, T tracks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ritornello.contracts import Bool
 from ritornello.data import split
 from ritornello.data.labels import LISTENS
 from ritornello.data.sequence import Sequences
+from ritornello.data.sessions import number_sessions
 from ritornello.evaluation.scoring import Targets
 from ritornello.schema import ONE_DAY_MS, ONE_SECOND_MS, Action
 
@@ -79,7 +80,7 @@ def split_window(sequences: Sequences, at: int, length_ms: int, *, min_item: int
     Raises:
         ValueError: when it has no targets.
     """
-    known = split.warm(split.before(sequences, at), min_item=min_item, min_user=min_user)
+    known = known_at(sequences, at, min_item=min_item, min_user=min_user)
     inside = split.between(sequences, at, at + length_ms)
     is_play_E = (inside.action_E == Action.PLAY) & (np.diff(known.start_U) > 0)[inside.user_E]
     user_E, track_E = inside.user_E[is_play_E], inside.track_E[is_play_E]
@@ -107,6 +108,12 @@ def split_window(sequences: Sequences, at: int, length_ms: int, *, min_item: int
         num_plays=len(track_E),
         num_cold_plays=int((~is_warm_E).sum()),
     )
+
+
+def known_at(sequences: Sequences, at: int, *, min_item: int, min_user: int) -> Sequences:
+    """Return the log before `at`, reduced, as if it had never held anything else: sessions are counted anew."""
+    known = split.warm(split.before(sequences, at), min_item=min_item, min_user=min_user)
+    return replace(known, session_E=number_sessions(known.user_E, known.at_E))
 
 
 def warm_tracks(known: Sequences) -> Bool:
