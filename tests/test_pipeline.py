@@ -44,7 +44,7 @@ def everybody(world) -> History:
 
 def test_the_default_configuration_has_every_channel_and_both_rankers(pipeline):
     assert set(pipeline.channels) == set(Config().recall.channels) <= set(CHANNELS)
-    assert set(pipeline.rankers) == {"window", "next"}
+    assert set(pipeline.rankers) == {"window", "next"}, "the planted world has too few new plays for an unheard ranker"
 
 
 @pytest.mark.parametrize("task", ["window", "next", "unknown"])
@@ -61,7 +61,8 @@ def test_slates_are_k_wide_distinct_best_first_and_marked(pipeline, everybody, t
         assert 0 not in track_K
         assert (np.diff(slate.score_BK[row, :size]) <= 0).all()
         assert np.isneginf(slate.score_BK[row, size:]).all()
-        assert slate.channel_BKC[row, :size].any(axis=1).all(), "somebody proposed every track"
+        if only != "heard":  # what was heard is listed whether or not a channel would bring it up
+            assert slate.channel_BKC[row, :size].any(axis=1).all(), "somebody proposed every track"
         assert not slate.channel_BKC[row, size:].any()
         disliked = everybody.track_BL[row, everybody.action_BL[row] == 5].tolist()
         heard = [track in mine for track in track_K if track not in disliked]

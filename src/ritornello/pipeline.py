@@ -4,12 +4,12 @@ Every user is encoded once per request; a batch of candidates is one matrix. B b
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Candidates, History, Only, RankBatch, Slate
+from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate
 from ritornello.data import features
 from ritornello.data.features import TrackStats
 from ritornello.rank import Ranker
@@ -24,7 +24,9 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pipeline:
-    """Fitted channels with their quotas, track statistics, and one ranker per task (`window`: the next weeks, `next`: now).
+    """Fitted channels with their quotas, track statistics, and one ranker per task.
+
+    Tasks: `window` (the next weeks), `unheard` (the same among unheard tracks alone), `next` (the very next play).
 
     Without a ranker for the task the order is the fused order of recall.
     """
@@ -35,19 +37,29 @@ class Pipeline:
     rankers: Mapping[str, Ranker]
 
     def propose(self, history: History, *, only: Only = "any") -> tuple[Candidates, RankBatch]:
-        """Recall, merge and describe candidates for one batch."""
-        quotas = self.quotas
-        if only == "heard":  # all that the user ever heard: as many as the longest history of the batch
-            quotas = {name: history.track_BL.shape[1] for name in quotas}
-        candidates = merge(self.channels, history, quotas, only=only)
+        """Recall, merge and describe candidates for one batch.
+
+        Heard tracks are described among all candidates, as the ranker met them in training; `rank` then keeps them alone.
+        """
+        with_heard = only == "heard"
+        candidates = merge(
+            self.channels, history, self.quotas, only="any" if with_heard else only, with_heard=with_heard
+        )
         return candidates, features.build(history, candidates, self.stats)
 
     def rank(self, history: History, *, task: str, only: Only = "any") -> Candidates:
         """Return candidates in final order with the ranker's scores."""
         candidates, batch = self.propose(history, only=only)
-        ranker = self.rankers.get(task)
+        ranker = self.ranker_for(task, only)
         score_BN = ranker.score(batch) if ranker else candidates.score_BN
+        if only == "heard":
+            candidates, score_BN = keep_heard(candidates, score_BN, history)
         return reorder(candidates, score_BN)
+
+    def ranker_for(self, task: str, only: Only) -> Ranker | None:
+        """Return the ranker of the task; a window of unheard tracks alone has its own where one was trained."""
+        special = self.rankers.get(only) if task == "window" else None
+        return special or self.rankers.get(task)
 
     def recommend(self, history: History, k: int, *, task: str = "window", only: Only = "any") -> Slate:
         """Return the best `k` tracks per row, fewer where the channels know fewer."""
@@ -76,6 +88,27 @@ def trim(history: History) -> History:
     )
 
 
+def is_heard(history: History, track_BN: Int32) -> Bool:
+    """Tell which tracks each row has played."""
+    heard_BT = heard(history, int(max(track_BN.max(initial=0), history.track_BL.max(initial=0))) + 1)
+    row_P, slot_P = np.nonzero(track_BN != PADDING)
+    heard_BN = np.zeros(track_BN.shape, bool)
+    heard_BN[row_P, slot_P] = values_at(heard_BT, row_P, track_BN[row_P, slot_P]) > 0
+    return heard_BN
+
+
+def keep_heard(candidates: Candidates, score_BN: Float32, history: History) -> tuple[Candidates, Float32]:
+    """Turn candidates that the user has not heard into padding."""
+    heard_BN = is_heard(history, candidates.track_BN)
+    kept = replace(
+        candidates,
+        track_BN=np.where(heard_BN, candidates.track_BN, PADDING).astype(np.int32),
+        channel_score_BNC=np.where(heard_BN[:, :, None], candidates.channel_score_BNC, np.float32(0)),
+        channel_rank_BNC=np.where(heard_BN[:, :, None], candidates.channel_rank_BNC, np.int32(0)),
+    )
+    return kept, np.where(heard_BN, score_BN, -np.inf).astype(np.float32)
+
+
 def reorder(candidates: Candidates, score_BN: NDArray[np.float32]) -> Candidates:
     """Sort candidates by score, ties by track."""
     order_BN = np.lexsort((candidates.track_BN, -score_BN), axis=1)
@@ -91,15 +124,11 @@ def reorder(candidates: Candidates, score_BN: NDArray[np.float32]) -> Candidates
 def top(candidates: Candidates, history: History, k: int) -> Slate:
     """Cut ranked candidates to a slate and mark what the user has heard."""
     track_BK = candidates.track_BN[:, :k]
-    heard_BT = heard(history, int(max(track_BK.max(initial=0), history.track_BL.max(initial=0))) + 1)
-    row_P, slot_P = np.nonzero(track_BK != PADDING)
-    heard_BK = np.zeros(track_BK.shape, bool)
-    heard_BK[row_P, slot_P] = values_at(heard_BT, row_P, track_BK[row_P, slot_P]) > 0
     return Slate(
         channels=candidates.channels,
         track_BK=track_BK,
         score_BK=candidates.score_BN[:, :k],
-        heard_BK=heard_BK,
+        heard_BK=is_heard(history, track_BK),
         channel_BKC=candidates.channel_rank_BNC[:, :k] > 0,
     )
 

@@ -68,7 +68,7 @@ def explain_slate(pipeline: Pipeline, history: History, slate: Slate) -> list[li
 def choose_channel(slate: Slate, row: int, slot: int) -> str:
     """Return the channel whose words fit best: relisten for heard tracks, else a personal one, else a general one."""
     proposing = [name for name, is_on in zip(slate.channels, slate.channel_BKC[row, slot], strict=True) if is_on]
-    if slate.heard_BK[row, slot] and "relisten" in proposing:
+    if slate.heard_BK[row, slot]:
         return "relisten"
     personal = [name for name in proposing if name not in GENERAL and name != "relisten"]
     return (personal or proposing or ["popular"])[0]

@@ -78,7 +78,9 @@ def score_window(window: Window, prepared: Prepared, config: Config, *, progress
     """Train as of the cut and score every system."""
     seconds: dict[str, float] = {}
     started = perf_counter()
-    pipeline = fit_pipeline(window.known, window.at, config, prepared.artist_T, tasks=("window",), progress=progress)
+    pipeline = fit_pipeline(
+        window.known, window.at, config, prepared.artist_T, tasks=("window", "unheard"), progress=progress
+    )
     seconds["train"] = perf_counter() - started
     systems: dict[str, Parts] = {}
     recommenders = recommenders_of(pipeline)

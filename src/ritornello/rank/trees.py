@@ -43,7 +43,7 @@ class Trees:
         group_Q = np.bincount(examples.request_S)
         group_Q = group_Q[group_Q > 0]
         self.boosters, self.scales = [], []
-        for objective in self.config.objectives:
+        for number, objective in enumerate(self.config.objectives):
             is_listwise = objective in ("rank_xendcg", "lambdarank")
             data = lightgbm.Dataset(
                 examples.feature_SF,
@@ -52,13 +52,13 @@ class Trees:
                 group=group_Q if is_listwise else None,
                 params={"verbose": -1},
             )
-            booster = lightgbm.train(self._parameters(objective), data, self.config.num_trees)
+            booster = lightgbm.train(self._parameters(objective, number), data, self.config.num_trees)
             self.boosters.append(booster)
             score_S = np.asarray(booster.predict(examples.feature_SF, raw_score=True))
             self.scales.append(1.0 / max(spread_inside(score_S, examples.request_S), 1e-9))
         return self
 
-    def _parameters(self, objective: str) -> dict[str, object]:
+    def _parameters(self, objective: str, number: int) -> dict[str, object]:
         return {
             "objective": objective,
             "num_leaves": self.config.num_leaves,
@@ -68,7 +68,7 @@ class Trees:
             "feature_fraction": self.config.feature_fraction,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
-            "seed": self.config.seed,
+            "seed": self.config.seed + number,
             "deterministic": True,
             "force_row_wise": True,
             "verbose": -1,

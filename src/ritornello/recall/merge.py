@@ -29,20 +29,26 @@ def merge(
     quotas: Mapping[str, int],
     *,
     only: Only = "any",
+    with_heard: bool = False,
     width: int | None = None,
 ) -> Candidates:
-    """Return the union of each channel's best `quotas[name]` tracks, by reciprocal rank fusion, at most `width` a row."""
+    """Return the union of each channel's best `quotas[name]` tracks, by reciprocal rank fusion, at most `width` a row.
+
+    `with_heard` adds all that the user ever heard, whether or not a channel proposes it.
+    """
     scores = {name: channel.score(history) for name, channel in channels.items()}
     heard_BT = heard(history, max(score.num_columns for score in scores.values()))
     best = {name: score.best(quotas[name], heard_BT, only) for name, score in scores.items()}
-    pair_P, index = np.unique(
-        np.concatenate([(kept.row_K.astype(np.int64) << 32) | kept.track_K for kept in best.values()]),
-        return_inverse=True,
-    )
+    keys = [(kept.row_K.astype(np.int64) << 32) | kept.track_K for kept in best.values()]
+    num_proposed = sum(map(len, keys))
+    if with_heard:
+        row_H = np.repeat(np.arange(len(history), dtype=np.int64), np.diff(heard_BT.indptr))
+        keys.append((row_H << 32) | heard_BT.indices)
+    pair_P, index = np.unique(np.concatenate(keys), return_inverse=True)
     row_P, track_P = pair_P >> 32, pair_P & 0xFFFFFFFF
     rank_PC = np.zeros((len(pair_P), len(scores)), np.int32)
     channel_index = np.repeat(np.arange(len(scores)), [len(kept.rank_K) for kept in best.values()])
-    rank_PC[index, channel_index] = np.concatenate([kept.rank_K for kept in best.values()])
+    rank_PC[index[:num_proposed], channel_index] = np.concatenate([kept.rank_K for kept in best.values()])
     score_PC = np.stack([score.at(row_P, track_P) for score in scores.values()], axis=1)
     return arrange(tuple(scores), len(history), row_P, track_P, rank_PC, score_PC, width=width)
 

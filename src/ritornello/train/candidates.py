@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Candidates, History, Int64
+from ritornello.contracts import Bool, Candidates, History, Int64, Only
 from ritornello.data import split
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences, encode
@@ -27,7 +27,14 @@ def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float)
 
 
 def window_examples(
-    pipeline: Pipeline, known: Sequences, window: Sequences, cut: int, *, negatives: float, seed: int
+    pipeline: Pipeline,
+    known: Sequences,
+    window: Sequences,
+    cut: int,
+    *,
+    only: Only = "any",
+    negatives: float,
+    seed: int,
 ) -> Examples | None:
     """Return candidates at `cut` for everybody who listens in the window, labelled by what they listen to; None without any.
 
@@ -44,7 +51,7 @@ def window_examples(
     def label(rows: History, candidates: Candidates) -> Bool:
         return np.isin(rows.user_B[:, None] * size + candidates.track_BN, played)
 
-    return collect(pipeline, history, label, negatives=negatives, seed=seed)
+    return collect(pipeline, history, label, only=only, negatives=negatives, seed=seed)
 
 
 def next_examples(
@@ -85,7 +92,13 @@ def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, ND
 
 
 def collect(
-    pipeline: Pipeline, history: History, label: Callable[[History, Candidates], Bool], *, negatives: float, seed: int
+    pipeline: Pipeline,
+    history: History,
+    label: Callable[[History, Candidates], Bool],
+    *,
+    only: Only = "any",
+    negatives: float,
+    seed: int,
 ) -> Examples | None:
     """Propose for every row, label, and keep all played and a share of the unplayed candidates."""
     generator = np.random.default_rng(seed)
@@ -93,7 +106,7 @@ def collect(
     names: tuple[str, ...] = ()
     first_row = 0
     for rows in batches(history):
-        candidates, batch = pipeline.propose(rows)
+        candidates, batch = pipeline.propose(rows, only=only)
         names = batch.feature_names
         label_BN = label(rows, candidates)
         is_kept_BN = label_BN | (generator.random(label_BN.shape) < negatives)

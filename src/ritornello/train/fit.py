@@ -5,8 +5,8 @@ import logging
 from rich.progress import Progress
 
 from ritornello import rank
-from ritornello.config import Config
-from ritornello.contracts import Int32
+from ritornello.config import Config, Settings
+from ritornello.contracts import Int32, Only
 from ritornello.data import split
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
@@ -15,7 +15,11 @@ from ritornello.train.candidates import choose_cuts, next_examples, stack, windo
 from ritornello.train.recall import fit_recall
 
 MIN_POSITIVES = 50
-TASKS = ("window", "next")
+# What won on validation windows where it differs from a model's own defaults; a configuration goes before it.
+TASK_SETTINGS: dict[tuple[str, str], Settings] = {("trees", "unheard"): {"objectives": ["binary", "binary"]}}
+# What a ranker may be asked for: the next weeks among all tracks or among unheard ones alone, and the very next play.
+WINDOW_TASKS: dict[str, Only] = {"window": "any", "unheard": "unheard"}
+TASKS = (*WINDOW_TASKS, "next")
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +60,12 @@ def examples_at(
     pipeline = fit_recall(before, cut, config, artist_T)
     window = window_after(known, cut, config.rank.window_days)
     found: dict[str, Examples | None] = {}
-    if "window" in tasks:
-        found["window"] = window_examples(
-            pipeline, before, window, cut, negatives=config.rank.negatives, seed=config.seed + number
-        )
+    for task, only in WINDOW_TASKS.items():
+        if task in tasks:
+            seed = config.seed + number
+            found[task] = window_examples(
+                pipeline, before, window, cut, only=only, negatives=config.rank.negatives, seed=seed
+            )
     if "next" in tasks and number < config.rank.next_cuts:
         end = cut + int(config.rank.window_days * 86_400_000)
         found["next"] = next_examples(
@@ -89,4 +95,5 @@ def enough(task: str, parts: list[Examples]) -> bool:
 
 def fit_ranker(task: str, parts: list[Examples], config: Config) -> rank.Ranker:
     """Fit the ranker of one task; settings are given by task name."""
-    return rank.make(config.rank.model, config.rank.settings.get(task)).fit(stack(parts))
+    settings = TASK_SETTINGS.get((config.rank.model, task), {}) | config.rank.settings.get(task, {})
+    return rank.make(config.rank.model, settings).fit(stack(parts))
