@@ -95,14 +95,16 @@ def load_current(workspace: Workspace, prepared: Prepared) -> Bundle:
 def read_bundle(folder: Path, prepared: Prepared) -> Bundle:
     """Read and check one bundle against its manifest and the workspace's ids."""
     manifest = read_manifest(folder)
-    num_tracks, at = manifest["num_tracks"], manifest["at"]
-    assert isinstance(num_tracks, int)
+    at = manifest["at"]
     assert isinstance(at, int)
-    if hash_ids(prepared.track_ids.head(num_tracks)) != manifest["track_ids_hash"]:
-        raise ValueError(
-            f"bundle {folder.name} was trained on other track ids than {prepared.folder} holds: the bundle is stale, "
-            "run `ritornello train` again"
-        )
+    for what, known in (("track", prepared.track_ids), ("user", prepared.user_ids)):
+        number = manifest[f"num_{what}s"]
+        assert isinstance(number, int)
+        if hash_ids(known.head(number)) != manifest[f"{what}_ids_hash"]:
+            raise ValueError(
+                f"bundle {folder.name} was trained on other {what} ids than {prepared.folder} holds: the bundle is stale, "
+                "run `ritornello train` again"
+            )
     config = msgspec.convert(manifest["config"], Config)
     return Bundle(version=folder.name, at=at, pipeline=read_pipeline(folder, config), config=config)
 

@@ -25,7 +25,8 @@ class History:
     """What a batch of users did before a moment, newest event last, padded on the left.
 
     `at_BL` is UTC ms (0 in the padding), `session_BL` counts a user's sessions from 0 (-1 in the padding), `play_ratio_BL`
-    is the listened share (NaN: unknown). `as_of_B` is the moment itself: every event is strictly older.
+    is the listened share (NaN: unknown). `as_of_B` is the moment itself: every event came
+    before it, in time, or in the order of the log where a row is a play of the log.
     """
 
     user_B: Int32

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from ritornello import request
 from ritornello.artifacts import Workspace
 from ritornello.bundle import publish
-from ritornello.config import Config
+from ritornello.config import Config, RankConfig
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
 from ritornello.data.sources.generated import write_world
@@ -19,11 +19,14 @@ from ritornello.evaluation.window import evaluate_window
 from ritornello.train.fit import fit_pipeline
 
 MARK = ".ritornello-demo"
+# The generated world is young: fewer earlier windows to learn from, and a demo that is over in minutes.
+SMALL = Config(rank=RankConfig(cuts=3, next_cuts=1, next_plays=3000))
 
 
 def run(folder: Path, data: Path | None, progress: Progress, console: Console) -> dict[str, float]:
     """Run every step on a generated world, or on `data`; return the headline figures."""
     workspace = Workspace(folder)
+    config = SMALL if data is None else Config()
     empty_demo_folder(folder)
     if data is None:
         console.print("[bold]1 of 5[/] a small generated world: invented listeners, artists and titles (simulated)")
@@ -41,7 +44,7 @@ def run(folder: Path, data: Path | None, progress: Progress, console: Console) -
     console.print("[bold]3 of 5[/] evaluate: train on all but the last two weeks, predict them")
     figures = evaluate_window(
         prepared,
-        Config(),
+        config,
         until_ms=None,
         test_days=14.0,
         cuts=1,
@@ -52,8 +55,8 @@ def run(folder: Path, data: Path | None, progress: Progress, console: Console) -
     )
     console.print("[bold]4 of 5[/] train: the same on the whole log, published as a bundle")
     at = request.newest_moment(prepared)
-    pipeline = fit_pipeline(prepared.sequences, at, Config(), prepared.artist_T, progress=progress)
-    version = publish(workspace, pipeline, Config(), prepared, at)
+    pipeline = fit_pipeline(prepared.sequences, at, config, prepared.artist_T, progress=progress)
+    version = publish(workspace, pipeline, config, prepared, at)
     console.print(f"  bundle {version}")
     console.print("[bold]5 of 5[/] results, and a daily mix")
     report.show(figures, console)

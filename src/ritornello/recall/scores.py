@@ -79,6 +79,7 @@ class VectorScores:
     def __init__(self, user_BD: Float32, track_TD: Float32) -> None:
         self.user_BD = user_BD
         self.track_TD = track_TD
+        self.is_known_T = track_TD.any(axis=1)  # PADDING and tracks nobody has played have a vector of zeros
         is_small = len(user_BD) * len(track_TD) <= BLOCK
         self.score_BT = user_BD @ track_TD.T if is_small else None
 
@@ -102,7 +103,7 @@ class VectorScores:
 
     def _best_of_block(self, rows: slice, k: int, heard_BT: csr_array, only: Only) -> Best:
         score_BT = self.user_BD[rows] @ self.track_TD.T if self.score_BT is None else self.score_BT[rows].copy()
-        score_BT[:, PADDING] = -np.inf
+        score_BT[:, ~self.is_known_T] = -np.inf
         score_BT[~self.user_BD[rows].any(axis=1)] = -np.inf
         if only != "any":
             is_heard_BT = heard_BT[rows, : len(self.track_TD)].toarray() > 0
