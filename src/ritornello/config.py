@@ -37,10 +37,10 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Settings] = msgspec.field(default_factory=dict)
     cuts: int = 10
     window_days: float = 14.0
-    negatives: float = 0.3
+    negatives: float = 0.15
     next_plays: int = 8000
     next_cuts: int = 2
-    next_negatives: float = 0.15
+    next_negatives: float = 0.05
 
 
 class FeaturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
