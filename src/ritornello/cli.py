@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ritornello.artifacts import Workspace
 from ritornello.config import load_config
 from ritornello.contracts import Only
+from ritornello.data.ids import rows_of
 from ritornello.data.prepare import load_prepared
 from ritornello.schema import ROW_ID, TIMESTAMP, TRACK_ID, USER_ID
 
@@ -123,6 +124,8 @@ def evaluate(
     """Train as of a moment, predict what came after it, and print how well."""
     from ritornello.evaluation import live, report, window
 
+    if protocol == "live" and cuts > 1:
+        raise ValueError(f"--cuts is {cuts}: the live protocol has one cut; run it again with another --until")
     config = load_config(config_file, override)
     prepared = load_prepared(Workspace(root))
     until_ms = None if until is None else parse_moment(until)
@@ -177,7 +180,7 @@ def recommend(
     check_recommend(scene, only, familiarity, out)
     served = request.open_workspace(Workspace(root))
     user_ids = read_users(user, users)
-    user_U = request.find_rows(user_ids, served.prepared.user_ids)
+    user_U = rows_of(user_ids, served.prepared.user_ids)
     unknown = int((user_U == 0).sum())
     if user is not None and unknown:
         raise ValueError(f"unknown user {user!r}: the log of {root} has {len(served.prepared.user_ids):,} other users")
@@ -218,8 +221,8 @@ def replay(
     served = request.open_workspace(Workspace(root))
     request.check_k(k, served.bundle.pipeline)
     table = read_parquet(queries, (ROW_ID, USER_ID, TIMESTAMP, TRACK_ID))
-    with progress_bars():
-        lists = run(served.bundle.pipeline, served.prepared, table, k)
+    with progress_bars() as progress:
+        lists = run(served.bundle.pipeline, served.prepared, table, k, progress=progress)
     write_parquet(lists, out)
     typer.echo(f"answered {len(table):,} rows, wrote {out}")
 

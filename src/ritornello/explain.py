@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 
 from ritornello.contracts import Candidates, History
+from ritornello.data.ids import rows_of
 from ritornello.data.sequence import encode
 from ritornello.pipeline import top
 from ritornello.reasons import WORDS, explain_slate, group_contributions, in_words
-from ritornello.request import Served, find_rows, newest_moment, track_names
+from ritornello.request import Served, newest_moment, track_names
 from ritornello.schema import ONE_DAY_MS
 
 NUM_FAMILIES = 6
@@ -52,7 +53,7 @@ def explain(served: Served, user_id: str, track_id: str) -> Iterator[str]:
 
 def find_one(wanted: str, known: pl.Series, what: str) -> int:
     """Return the row of one id."""
-    row = int(find_rows(pl.Series([wanted]), known)[0])
+    row = int(rows_of(pl.Series([wanted]), known)[0])
     if row == 0:
         raise ValueError(f"unknown {what} {wanted!r}: it is not among the {len(known):,} {what}s of the workspace")
     return row

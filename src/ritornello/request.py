@@ -54,15 +54,6 @@ def newest_moment(prepared: Prepared) -> int:
     return int(prepared.sequences.at_E.max()) + 1
 
 
-def find_rows(user_ids: pl.Series, known: pl.Series) -> Int32:
-    """Return the row of each user id, 0 for unknown ones; ids are compared as text where their types differ."""
-    if user_ids.dtype != known.dtype:
-        user_ids, known = user_ids.cast(pl.String), known.cast(pl.String)
-    table = pl.DataFrame({USER_ID: known, "row": np.arange(1, len(known) + 1, dtype=np.int32)})
-    rows = pl.DataFrame({USER_ID: user_ids}).join(table, on=USER_ID, how="left", maintain_order="left")["row"]
-    return rows.fill_null(PADDING).to_numpy()
-
-
 def recommend(
     served: Served,
     user_U: Int32,

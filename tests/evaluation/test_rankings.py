@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ritornello.evaluation.rankings import lists_of_rows, lists_of_users, rows_of
+from ritornello.data.ids import rows_of
+from ritornello.evaluation.rankings import lists_of_rows, lists_of_users
 
 USER_IDS, TRACK_IDS = pl.Series(["u1", "u2", "u3"]), pl.Series(["a", "b", "c"])
 ALL = np.array([1, 2, 3], np.int32)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from ritornello.contracts import Int32
-from ritornello.schema import FIRST_AT
+from ritornello.schema import FIRST_AT, PADDING
 
 
 def number(first: pl.DataFrame, id_column: str, idx_column: str) -> pl.DataFrame:
@@ -64,3 +64,16 @@ def hash_ids(ids: pl.Series) -> str:
         lengths = text.str.len_bytes().cast(pl.String)
         digest.update("".join((lengths + ":" + text).to_list()).encode())  # the length keeps a|bc apart from ab|c
     return digest.hexdigest()
+
+
+def rows_of(values: pl.Series, known_ids: pl.Series) -> Int32:
+    """Return the row number of each identifier, PADDING where it is unknown.
+
+    >>> rows_of(pl.Series(["7", "x", "5"]), pl.Series([5, 7])).tolist()
+    [2, 0, 1]
+    """
+    common = pl.Int64 if values.dtype.is_integer() and known_ids.dtype.is_integer() else pl.String
+    wanted = pl.DataFrame({"id": values.cast(common)})
+    known = pl.DataFrame({"id": known_ids.cast(common)}).with_row_index("row", offset=1)
+    row = wanted.join(known, on="id", how="left", maintain_order="left")["row"]
+    return row.fill_null(PADDING).to_numpy().astype(np.int32)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ritornello.contracts import Int32, Int64
+from ritornello.data.ids import rows_of
 from ritornello.evaluation.scoring import LIST_LENGTH
 from ritornello.schema import PADDING, RANK, ROW_ID, TRACK_ID, TRACK_IDX, USER_ID, USER_IDX
 
@@ -78,19 +79,6 @@ def read_rankings(path: Path, key: str, track_ids: pl.Series) -> pl.DataFrame:
         raise ValueError(f"{path}: column {ROW_ID} has type {table[ROW_ID].dtype}; allowed are whole numbers")
     track = pl.Series(TRACK_IDX, rows_of(table[TRACK_ID], track_ids))
     return table.with_columns(track).sort(key, RANK, maintain_order=True)
-
-
-def rows_of(values: pl.Series, known_ids: pl.Series) -> Int32:
-    """Return the row number of each identifier, PADDING where it is unknown.
-
-    >>> rows_of(pl.Series(["7", "x", "5"]), pl.Series([5, 7])).tolist()
-    [2, 0, 1]
-    """
-    common = pl.Int64 if values.dtype.is_integer() and known_ids.dtype.is_integer() else pl.String
-    wanted = pl.DataFrame({"id": values.cast(common)})
-    known = pl.DataFrame({"id": known_ids.cast(common)}).with_row_index("row", offset=1)
-    row = wanted.join(known, on="id", how="left", maintain_order="left")["row"]
-    return row.fill_null(PADDING).to_numpy().astype(np.int32)
 
 
 def lay_out(table: pl.DataFrame, key_R: Int64) -> tuple[Int32, int]:

@@ -13,9 +13,9 @@ from rich.progress import Progress
 
 from ritornello.contracts import Bool, Int32, Int64
 from ritornello.data import columns, split
+from ritornello.data.ids import rows_of
 from ritornello.data.prepare import Prepared
 from ritornello.data.sequence import Sequences, encode, from_events
-from ritornello.evaluation.rankings import rows_of
 from ritornello.pipeline import BATCH, Pipeline
 from ritornello.schema import PADDING, RANK, ROW_ID, TIMESTAMP, TRACK_ID, USER_ID, Action
 
