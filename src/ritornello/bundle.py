@@ -76,7 +76,12 @@ def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
         np.savez(folder / "rankers" / f"{task}.npz", **ranker.arrays())  # type: ignore[arg-type]  # read as the flag
     stats = pipeline.stats
     np.savez(folder / "stats.npz", value_TF=stats.value_TF, artist_T=stats.artist_T)
-    described = {"names": stats.names, "clock": stats.clock, "quotas": dict(pipeline.quotas)}
+    described = {
+        "names": stats.names,
+        "clock": stats.clock,
+        "quotas": dict(pipeline.quotas),
+        "next_quota": pipeline.next_quota,
+    }
     (folder / "pipeline.json").write_text(json.dumps(described))
 
 
@@ -128,7 +133,9 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
             artist_T=archive["artist_T"],
             clock=described["clock"],
         )
-    return Pipeline(channels=channels, quotas=described["quotas"], stats=stats, rankers=rankers)
+    return Pipeline(
+        channels=channels, quotas=described["quotas"], next_quota=described["next_quota"], stats=stats, rankers=rankers
+    )
 
 
 def list_bundles(workspace: Workspace) -> list[tuple[str, bool]]:

@@ -9,7 +9,10 @@ Settings = dict[str, object]
 
 
 class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which channels propose, how many tracks each, and settings by channel name (see each channel's Config)."""
+    """Which channels propose, how many tracks each, and settings by channel name (see each channel's Config).
+
+    `next_quota` caps every quota where the very next play is asked for.
+    """
 
     channels: tuple[str, ...] = (
         "popular",
@@ -23,6 +26,7 @@ class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "neighbours",
     )
     quota: int = 200
+    next_quota: int = 80
     quotas: dict[str, int] = msgspec.field(default_factory=dict)
     settings: dict[str, Settings] = msgspec.field(default_factory=dict)
 

@@ -33,23 +33,25 @@ class Pipeline:
 
     channels: Mapping[str, Channel]
     quotas: Mapping[str, int]
+    next_quota: int
     stats: TrackStats
     rankers: Mapping[str, Ranker]
 
-    def propose(self, history: History, *, only: Only = "any") -> tuple[Candidates, RankBatch]:
+    def propose(self, history: History, *, task: str = "window", only: Only = "any") -> tuple[Candidates, RankBatch]:
         """Recall, merge and describe candidates for one batch.
 
         Heard tracks are described among all candidates, as the ranker met them in training; `rank` then keeps them alone.
         """
         with_heard = only == "heard"
-        candidates = merge(
-            self.channels, history, self.quotas, only="any" if with_heard else only, with_heard=with_heard
-        )
+        quotas = self.quotas
+        if task == "next":  # one track is asked for, at once: a short list per channel holds it
+            quotas = {name: min(quota, self.next_quota) for name, quota in quotas.items()}
+        candidates = merge(self.channels, history, quotas, only="any" if with_heard else only, with_heard=with_heard)
         return candidates, features.build(history, candidates, self.stats)
 
     def rank(self, history: History, *, task: str, only: Only = "any") -> Candidates:
         """Return candidates in final order with the ranker's scores."""
-        candidates, batch = self.propose(history, only=only)
+        candidates, batch = self.propose(history, task=task, only=only)
         ranker = self.ranker_for(task, only)
         score_BN = ranker.score(batch) if ranker else candidates.score_BN
         if only == "heard":

@@ -143,7 +143,7 @@ def test_next_examples_are_what_a_request_before_the_play_sees(world, cut, earli
         mine = alone(sequences, user)
         end_B = np.array([mine.start_U[user] + event - sequences.start_U[user]])
         single = encode(mine, np.array([user]), at_R[row : row + 1], end_B=end_B)
-        candidates, batch = earlier.propose(single)
+        candidates, batch = earlier.propose(single, task="next")
         size = np.count_nonzero(candidates.track_BN)
         is_row_S = examples.request_S == row
         expected = (candidates.track_BN[0, :size] == sequences.track_E[event]).tolist()

@@ -75,7 +75,7 @@ def next_examples(
         position["first"] += len(rows)
         return np.asarray(candidates.track_BN == target_B[:, None])
 
-    return collect(pipeline, history, label, negatives=negatives, seed=seed)
+    return collect(pipeline, history, label, task="next", negatives=negatives, seed=seed)
 
 
 def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, NDArray[np.int32], Int64]:
@@ -96,6 +96,7 @@ def collect(
     history: History,
     label: Callable[[History, Candidates], Bool],
     *,
+    task: str = "window",
     only: Only = "any",
     negatives: float,
     seed: int,
@@ -106,7 +107,7 @@ def collect(
     names: tuple[str, ...] = ()
     first_row = 0
     for rows in batches(history):
-        candidates, batch = pipeline.propose(rows, only=only)
+        candidates, batch = pipeline.propose(rows, task=task, only=only)
         names = batch.feature_names
         label_BN = label(rows, candidates)
         is_kept_BN = label_BN | (generator.random(label_BN.shape) < negatives)

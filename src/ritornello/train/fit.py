@@ -1,6 +1,7 @@
 """Train the whole pipeline as of a moment: rankers on earlier cuts first, then the channels on everything before it."""
 
 import logging
+from dataclasses import replace
 
 from rich.progress import Progress
 
@@ -49,7 +50,7 @@ def fit_pipeline(
     pipeline = fit_recall(known, at, config, artist_T)
     if progress and task_id is not None:
         progress.advance(task_id)
-    return Pipeline(channels=pipeline.channels, quotas=pipeline.quotas, stats=pipeline.stats, rankers=rankers)
+    return replace(pipeline, rankers=rankers)
 
 
 def examples_at(

@@ -17,6 +17,7 @@ def fit_recall(known: Sequences, at: int, config: Config, artist_T: Int32) -> Pi
     return Pipeline(
         channels={name: recall.make(name, config.recall.settings.get(name)).fit(known, at) for name in names},
         quotas={name: config.recall.quotas.get(name, config.recall.quota) for name in names},
+        next_quota=config.recall.next_quota,
         stats=features.fit_track_stats(known, at, artist_T, clock=config.features.clock),
         rankers={},
     )
