@@ -11,6 +11,8 @@ from ritornello.contracts import Bool, Float32, History, Int32
 from ritornello.data.labels import LISTENS, is_listen
 from ritornello.schema import PADDING
 
+# Entries of a matrix that may be spread out: 80 MB.
+SMALL = 20_000_000
 HEARD_ACTIONS = [int(action) for action in LISTENS]
 
 
@@ -73,41 +75,47 @@ def cosine_items(matrix: csr_array, *, keep: int, shrink: float) -> csr_array:
 
 
 def keep_best(matrix: csr_array, keep: int) -> csr_array:
-    """Return the matrix with the `keep` largest entries of every row."""
-    row_K, column_K, _ = best_of_rows(matrix, keep)
-    value_K = values_at(matrix, row_K, column_K)
-    return sum_pairs(row_K, column_K, value_K, matrix.shape)
+    """Return the matrix with the `keep` largest positive entries of every row."""
+    entry_K, count_R, _ = best_entries(matrix, keep)
+    row_K = np.repeat(np.arange(matrix.shape[0]), count_R)
+    return sum_pairs(row_K, matrix.indices[entry_K], matrix.data[entry_K], matrix.shape)
 
 
 def best_of_rows(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], Int32, Int32]:
-    """Return row, column and rank (from 1) of the `k` largest positive entries of every row, best first.
+    """Return row, column and rank (from 1) of the `k` largest positive entries of every row, best first."""
+    entry_K, count_R, rank_K = best_entries(matrix, k)
+    return np.repeat(np.arange(matrix.shape[0]), count_R), matrix.indices[entry_K].astype(np.int32), rank_K
+
+
+def best_entries(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Int32]:
+    """Return where the `k` largest positive entries of every row lie in the data, how many each row has, and their ranks.
 
     Equal entries go by column, so that a list never depends on the order in which sums were made.
     """
-    nothing = (np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32))
-    if k == 0 or matrix.shape[0] == 0:
-        return nothing
-    rows: list[NDArray[np.intp]] = []
-    columns: list[NDArray[np.int32]] = []
-    ranks: list[NDArray[np.int32]] = []
-    for row, (start, stop) in enumerate(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)):
-        value_P, column_P = matrix.data[start:stop], matrix.indices[start:stop]
+    entries: list[NDArray[np.intp]] = [np.zeros(0, np.intp)]
+    count_R = np.zeros(matrix.shape[0], np.intp)
+    bounds = zip(matrix.indptr[:-1].tolist(), matrix.indptr[1:].tolist(), strict=True)
+    for row, (start, stop) in enumerate(bounds if k > 0 else ()):
+        value_P = matrix.data[start:stop]
         if stop - start > k:
-            floor = np.partition(value_P, len(value_P) - k)[len(value_P) - k]
-            is_kept_P = value_P >= max(floor, np.float32(1e-30))
-            value_P, column_P = value_P[is_kept_P], column_P[is_kept_P]
-        order_K = np.lexsort((column_P, -value_P))[:k]
-        order_K = order_K[value_P[order_K] > 0]
-        columns.append(column_P[order_K])
-        rows.append(np.full(len(order_K), row))
-        ranks.append(np.arange(1, len(order_K) + 1, dtype=np.int32))
-    return np.concatenate(rows), np.concatenate(columns).astype(np.int32), np.concatenate(ranks)
+            floor = max(np.partition(value_P, stop - start - k)[stop - start - k], np.float32(1e-30))
+            place_P = np.flatnonzero(value_P >= floor)
+        else:
+            place_P = np.flatnonzero(value_P > 0)
+        order_K = np.lexsort((matrix.indices[start:stop][place_P], -value_P[place_P]))[:k]
+        entries.append(start + place_P[order_K])
+        count_R[row] = len(order_K)
+    first_R = np.cumsum(count_R) - count_R
+    rank_K = np.arange(1, int(count_R.sum()) + 1) - np.repeat(first_R, count_R)
+    return np.concatenate(entries), count_R, rank_K.astype(np.int32)
 
 
 def values_at(matrix: csr_array, row_P: NDArray[np.integer], column_P: NDArray[np.integer]) -> Float32:
-    """Return single entries of a matrix, 0 where it has none."""
+    """Return single entries of a matrix, 0 where it has none; a small matrix is spread out, which is faster."""
     if len(row_P) == 0:
         return np.zeros(0, np.float32)
+    if matrix.shape[0] * matrix.shape[1] <= SMALL:
+        return np.asarray(matrix.toarray()[row_P, column_P], dtype=np.float32)
     return np.asarray(matrix[row_P, column_P], dtype=np.float32).ravel()
 
 

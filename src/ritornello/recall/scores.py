@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, Int32, Only
-from ritornello.recall.matrix import best_of_rows, values_at
+from ritornello.recall.matrix import SMALL, best_of_rows, values_at
 from ritornello.schema import PADDING
-
-# Dense scores are made for so many (row, track) pairs at a time: 80 MB.
-BLOCK = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,6 @@ class SparseScores:
     """Scores as a sparse matrix [B, T], positive where the channel proposes a track."""
 
     def __init__(self, matrix: csr_array) -> None:
-        matrix.sort_indices()
         self.matrix = matrix
 
     @property
@@ -80,7 +76,7 @@ class VectorScores:
         self.user_BD = user_BD
         self.track_TD = track_TD
         self.is_known_T = track_TD.any(axis=1)  # PADDING and tracks nobody has played have a vector of zeros
-        is_small = len(user_BD) * len(track_TD) <= BLOCK
+        is_small = len(user_BD) * len(track_TD) <= SMALL
         self.score_BT = user_BD @ track_TD.T if is_small else None
 
     @property
@@ -88,7 +84,7 @@ class VectorScores:
         return len(self.track_TD)
 
     def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
-        block = max(1, BLOCK // len(self.track_TD))
+        block = max(1, SMALL // len(self.track_TD))
         if k == 0 or len(self.user_BD) == 0:
             return Best(np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0, np.int32))
         parts = [
