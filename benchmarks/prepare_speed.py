@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from measure import measured
 
+from measure import measured
 from ritornello.data.sources.bulk import write_log
 
 
