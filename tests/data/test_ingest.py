@@ -178,7 +178,7 @@ def test_a_file_that_is_no_log_is_refused_in_one_line(workspace, write, tmp_path
     assert "has no rows" in refused(workspace, tmp_path / "none.parquet")
     assert "no such file" in refused(workspace, tmp_path / "nowhere.csv")
     assert "is a folder" in refused(workspace, tmp_path)
-    assert "unknown format 'tape'; allowed are auto, parquet, csv" in refused(
+    assert "unknown format 'tape': allowed are auto, parquet, csv" in refused(
         workspace, tmp_path / "header.csv", source="tape"
     )
 

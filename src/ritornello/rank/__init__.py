@@ -5,13 +5,12 @@ then scores a batch. S examples, F features.
 """
 
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ritornello import plugins
 from ritornello.contracts import Bool, Float32, Int32, RankBatch
 
 
@@ -62,14 +61,5 @@ def make(name: str, settings: dict[str, object] | None = None) -> Ranker:
     Raises:
         ValueError: for a name that is neither, or a setting the ranker does not have.
     """
-    path = RANKERS.get(name, name)
-    if ":" not in path:
-        raise ValueError(f"unknown ranker {name!r}: allowed are {', '.join(RANKERS)}, or module:Class")
-    module, _, attribute = path.partition(":")
-    ranker = getattr(import_module(module), attribute)
-    try:
-        config = msgspec.convert(settings or {}, ranker.Config)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"rank.{name}: {error}; allowed are {', '.join(ranker.Config.__struct_fields__)}") from error
-    made: Ranker = ranker(config)
-    return made
+    component = plugins.find("ranker", name, RANKERS)
+    return cast(Ranker, plugins.configured(component, settings, where=f"rank.{name}"))

@@ -4,14 +4,13 @@ A channel learns from events before a moment (`fit`) and then scores tracks for 
 matrix or as vectors (see scores.py). Everything else, the best k, filters, merging, is shared code.
 """
 
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ritornello import plugins
 from ritornello.contracts import History
 from ritornello.data.sequence import Sequences
 from ritornello.recall.scores import Scores
@@ -56,19 +55,8 @@ def make(name: str, settings: dict[str, object] | None = None) -> Channel:
     Raises:
         ValueError: for a name that is neither, or a setting the channel does not have.
     """
-    path = CHANNELS.get(name, name)
-    if ":" not in path:
-        raise ValueError(f"unknown recall channel {name!r}: allowed are {', '.join(CHANNELS)}, or module:Class")
-    module, _, attribute = path.partition(":")
-    channel = getattr(import_module(module), attribute)
-    try:
-        config = msgspec.convert(settings or {}, channel.Config)
-    except msgspec.ValidationError as error:
-        raise ValueError(
-            f"recall.{name}: {error}; allowed are {', '.join(channel.Config.__struct_fields__)}"
-        ) from error
-    made: Channel = channel(config)
-    return made
+    component = plugins.find("recall channel", name, CHANNELS)
+    return cast(Channel, plugins.configured(component, settings, where=f"recall.{name}"))
 
 
 def save(channel: Channel, folder: Path) -> None:

@@ -1,10 +1,8 @@
 """Scenes: where a list is shown, and what it promises there; each is one file and one line in this table."""
 
-from importlib import import_module
-from typing import Protocol
+from typing import Protocol, cast
 
-import msgspec
-
+from ritornello import plugins
 from ritornello.contracts import History, Slate
 from ritornello.pipeline import Pipeline
 
@@ -30,14 +28,5 @@ def make(name: str, settings: dict[str, object] | None = None) -> Scene:
     Raises:
         ValueError: for a name that is neither, or a setting the scene does not have.
     """
-    path = SCENES.get(name, name)
-    if ":" not in path:
-        raise ValueError(f"unknown scene {name!r}: allowed are none, {', '.join(SCENES)}, or module:Class")
-    module, _, attribute = path.partition(":")
-    scene = getattr(import_module(module), attribute)
-    try:
-        config = msgspec.convert(settings or {}, scene.Config)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"scene {name}: {error}; allowed are {', '.join(scene.Config.__struct_fields__)}") from error
-    made: Scene = scene(config)
-    return made
+    component = plugins.find("scene", name, SCENES, also=("none",))
+    return cast(Scene, plugins.configured(component, settings, where=f"scene {name}"))

@@ -1,10 +1,11 @@
 """Where events come from: one file per format, and worlds that write such files themselves."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import polars as pl
+
+from ritornello import plugins
 
 SOURCES = {
     "parquet": "ritornello.data.sources.parquet:ParquetSource",
@@ -48,9 +49,7 @@ def load_source(name: str) -> Source:
     Raises:
         ValueError: when the name is neither.
     """
-    target = SOURCES.get(name, name)
-    if ":" not in target:
-        raise ValueError(f"unknown format {name!r}; allowed are auto, {', '.join(SOURCES)}")
-    module, _, attribute = target.partition(":")
-    source: Source = getattr(import_module(module), attribute)()
-    return source
+    source = plugins.find("format", name, SOURCES, also=("auto",))()
+    if not hasattr(source, "scan"):
+        raise ValueError(f"format {name!r} is no source: it has no scan")
+    return cast(Source, source)
