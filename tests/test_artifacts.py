@@ -81,6 +81,12 @@ def test_a_bundle_without_a_readable_manifest_is_refused(bundle, tmp_path):
         read_manifest(bundle)
 
 
+def test_a_file_that_was_added_to_a_bundle_is_refused(bundle):
+    (bundle / "channels" / "other.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"bundle is corrupt: channels/other.npy does not belong to it"):
+        read_manifest(bundle)
+
+
 def test_a_bundle_of_another_format_is_stale(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))

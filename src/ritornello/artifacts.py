@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-FORMAT = 1
+FORMAT = 1  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ class Workspace:
         """Hold the workspace for one writer; the operating system frees it when a process dies.
 
         Raises:
-            ValueError: when another process holds it for longer than `timeout_s`.
+            ValueError: when another process holds it for longer than `timeout_s`, or it is no folder.
         """
+        if self.root.exists() and not self.root.is_dir():
+            raise ValueError(f"{self.root} is a file: a workspace is a folder")
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.root / ".lock", timeout=timeout_s):
@@ -100,11 +102,15 @@ def write_atomic(path: Path, text: str) -> None:
     """Replace a small file in one step: a reader sees the old text or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     sync(path.parent, recursive=False)
 
 
@@ -143,14 +149,18 @@ def read_manifest(folder: Path) -> dict[str, object]:
         raise ValueError(f"{folder} is no bundle: manifest.json is missing; run `ritornello train` to make one")
     try:
         manifest: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-        files = manifest["files"]
-        assert isinstance(files, dict)
-    except (ValueError, KeyError, AssertionError) as error:
+        files = dict(manifest["files"])  # type: ignore[call-overload]  # what is no mapping is refused just below
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"bundle {folder.name} is corrupt: manifest.json cannot be read; train again") from error
     if manifest.get("format") != FORMAT:
         raise ValueError(
             f"bundle {folder.name} has format {manifest.get('format')}, this version reads format {FORMAT}: the bundle is "
             "stale, train again"
+        )
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
+    if unknown := sorted(found - files.keys()):
+        raise ValueError(
+            f"bundle {folder.name} is corrupt: {unknown[0]} does not belong to it; remove it or train again"
         )
     for name, expected in files.items():
         if not (folder / name).is_file() or hash_file(folder / name) != expected:

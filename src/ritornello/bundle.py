@@ -5,6 +5,8 @@ on: rows are numbered by first appearance, so a log that grew still agrees with 
 """
 
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,6 +22,19 @@ from ritornello.data.features import TrackStats
 from ritornello.data.ids import hash_ids
 from ritornello.data.prepare import Prepared
 from ritornello.pipeline import Pipeline
+
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")  # a folder's plain name: nothing outside `bundles/` is ever read
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What a manifest says of its bundle."""
+
+    at: int
+    num_tracks: int
+    num_users: int
+    track_ids_hash: str
+    user_ids_hash: str
+    config: Config
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,19 +67,20 @@ def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: 
             content = sha256((folder / "manifest.json").read_bytes()).hexdigest()[:10]
         version = f"{datetime.fromtimestamp(at / 1000, UTC):%Y%m%d-%H%M%S}-{content}"
         read_bundle(draft, prepared)
-        if (workspace.bundles / version).exists():
-            replace_draft(draft)
-        else:
-            draft.rename(workspace.bundles / version)
+        place(draft, workspace.bundles / version)
         write_atomic(workspace.bundles / "current", version)
     return version
 
 
-def replace_draft(draft: Path) -> None:
-    """Drop a draft whose bundle exists already."""
-    for path in sorted(draft.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    draft.rmdir()
+def place(draft: Path, folder: Path) -> None:
+    """Move a draft to its name; a sound bundle of that name is the same and stays, a damaged one makes room."""
+    try:
+        read_manifest(folder)
+    except ValueError:
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    else:
+        shutil.rmtree(draft)
 
 
 def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
@@ -91,27 +107,48 @@ def load_current(workspace: Workspace, prepared: Prepared) -> Bundle:
     Raises:
         ValueError: when there is none, or it is corrupt, or it belongs to other ids.
     """
+    version = current_version(workspace)
+    if not version:
+        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
+    return read_bundle(workspace.bundles / version, prepared)
+
+
+def current_version(workspace: Workspace) -> str:
+    """Return the version that `current` names, or nothing where there is none.
+
+    Raises:
+        ValueError: when what it says is no name of a folder beside it.
+    """
     current = workspace.bundles / "current"
     if not current.is_file():
-        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
-    return read_bundle(workspace.bundles / current.read_text(encoding="utf-8").strip(), prepared)
+        return ""
+    version = current.read_text(encoding="utf-8", errors="replace").strip()
+    if not VERSION.fullmatch(version):
+        raise ValueError(f"{current} names no bundle: found {version[:40]!r}; run `ritornello bundles publish VERSION`")
+    return version
 
 
 def read_bundle(folder: Path, prepared: Prepared) -> Bundle:
     """Read and check one bundle against its manifest and the workspace's ids."""
-    manifest = read_manifest(folder)
-    at = manifest["at"]
-    assert isinstance(at, int)
-    for what, known in (("track", prepared.track_ids), ("user", prepared.user_ids)):
-        number = manifest[f"num_{what}s"]
-        assert isinstance(number, int)
-        if hash_ids(known.head(number)) != manifest[f"{what}_ids_hash"]:
+    try:
+        facts = msgspec.convert(read_manifest(folder), Facts)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"bundle {folder.name} is corrupt: manifest.json: {error}; train again") from error
+    ids = (
+        ("track", prepared.track_ids, facts.num_tracks, facts.track_ids_hash),
+        ("user", prepared.user_ids, facts.num_users, facts.user_ids_hash),
+    )
+    for what, known, number, expected in ids:
+        if hash_ids(known.head(number)) != expected:
             raise ValueError(
                 f"bundle {folder.name} was trained on other {what} ids than {prepared.folder} holds: the bundle is stale, "
                 "run `ritornello train` again"
             )
-    config = msgspec.convert(manifest["config"], Config)
-    return Bundle(version=folder.name, at=at, pipeline=read_pipeline(folder, config), config=config)
+    try:
+        pipeline = read_pipeline(folder, facts.config)
+    except (KeyError, OSError) as error:
+        raise ValueError(f"bundle {folder.name} lacks {error}: it is of another version, train again") from error
+    return Bundle(version=folder.name, at=facts.at, pipeline=pipeline, config=facts.config)
 
 
 def read_pipeline(folder: Path, config: Config) -> Pipeline:
@@ -140,8 +177,10 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
 
 def list_bundles(workspace: Workspace) -> list[tuple[str, bool]]:
     """Return the versions, oldest publication first, and whether each is served."""
-    current = workspace.bundles / "current"
-    served = current.read_text(encoding="utf-8").strip() if current.is_file() else ""
+    try:
+        served = current_version(workspace)
+    except ValueError:
+        served = ""  # a damaged `current` must not keep anyone from choosing another bundle
     folders = [
         path.parent for path in workspace.bundles.glob("*/manifest.json") if not path.parent.name.startswith(".")
     ]
@@ -150,17 +189,21 @@ def list_bundles(workspace: Workspace) -> list[tuple[str, bool]]:
 
 
 def switch(workspace: Workspace, version: str | None) -> str:
-    """Serve another bundle: the version named, or the one published before the served one.
+    """Serve another bundle: the version named, or the one published before the served one (the last, if none is served).
 
     Raises:
         ValueError: when there is no such bundle, or it is corrupt.
     """
+    if not workspace.bundles.is_dir():
+        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
     with workspace.lock():
-        names = [name for name, _ in list_bundles(workspace)]
-        served = next((index for index, (_, is_served) in enumerate(list_bundles(workspace)) if is_served), 0)
-        if version is None and served == 0:
-            raise ValueError("there is no bundle before the served one to go back to")
-        version = version or names[served - 1]
+        known = list_bundles(workspace)
+        names = [name for name, _ in known]
+        if version is None:
+            served = next((index for index, (_, is_served) in enumerate(known) if is_served), len(known))
+            if served == 0:
+                raise ValueError("there is no bundle before the served one to go back to")
+            version = names[served - 1]
         if version not in names:
             raise ValueError(f"no bundle {version!r}; there are {', '.join(names) or 'none'}")
         read_manifest(workspace.bundles / version)

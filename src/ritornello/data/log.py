@@ -12,7 +12,7 @@ from ritornello.artifacts import Workspace
 from ritornello.contracts import Float32
 from ritornello.data import ids, labels
 from ritornello.data.coding import IdCoder
-from ritornello.data.parts import PART_FILE, parts_of
+from ritornello.data.parts import PART_FILE, parts_of, rows_in
 from ritornello.data.shards import EventBatch
 from ritornello.schema import ACTION, AT, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID
 
@@ -33,14 +33,14 @@ def read_log(workspace: Workspace) -> Log:
     """Open all parts of the log.
 
     Raises:
-        ValueError: when there are no events.
+        ValueError: when there are no events, or a part is damaged.
     """
-    parts = [part / PART_FILE for part in parts_of(workspace.events)]
-    scans = [pl.scan_parquet(part, glob=False) for part in parts]
-    num_events = sum(int(scan.select(pl.len()).collect().item()) for scan in scans)
+    parts = parts_of(workspace.events)
+    num_events = sum(rows_in(part) for part in parts)
     if num_events == 0:
         raise ValueError(f"{workspace.root} has no events: run `ritornello ingest {workspace.root} FILE` first")
-    schemas = [pl.read_parquet_schema(part) for part in parts]
+    scans = [pl.scan_parquet(part / PART_FILE, glob=False) for part in parts]
+    schemas = [pl.read_parquet_schema(part / PART_FILE) for part in parts]
     tables = [pl.read_parquet_schema(part / PART_FILE) for part in parts_of(workspace.catalogue / "tracks")]
     user_type = ids.common_type([schema[USER_ID] for schema in schemas])
     track_type = ids.common_type([schema[TRACK_ID] for schema in [*schemas, *tables]])

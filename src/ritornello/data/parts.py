@@ -36,13 +36,38 @@ def parts_of(folder: Path) -> list[Path]:
     """List the parts of a table, oldest ingest first; what a dead process left half-written is hidden: not listed."""
     if not folder.is_dir():
         return []
-    return sorted((part for part in folder.iterdir() if not part.name.startswith(".")), key=sequence_number)
+    folders = (part for part in folder.iterdir() if part.is_dir() and not part.name.startswith("."))
+    return sorted(folders, key=sequence_number)
 
 
 def sequence_number(part: Path) -> int:
-    """Return a part's place in the order of ingest."""
-    number: int = json.loads((part / FACTS_FILE).read_text(encoding="utf-8"))["sequence"]
-    return number
+    """Return a part's place in the order of ingest.
+
+    Raises:
+        ValueError: when the part is damaged.
+    """
+    try:
+        return int(json.loads((part / FACTS_FILE).read_text(encoding="utf-8"))["sequence"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(part, error) from error
+
+
+def damaged(part: Path, error: Exception) -> ValueError:
+    """Say that a part cannot be read, and the way out."""
+    cause = str(error).splitlines()[0]
+    return ValueError(f"{part} is damaged ({cause}): move it out of the workspace and ingest its file again")
+
+
+def rows_in(part: Path) -> int:
+    """Count the rows of a part.
+
+    Raises:
+        ValueError: when the part is damaged.
+    """
+    try:
+        return int(pl.scan_parquet(part / PART_FILE, glob=False).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise damaged(part, error) from error
 
 
 def write_facts(folder: Path, *, sequence: int, file: Path, part: Part) -> None:

@@ -63,20 +63,44 @@ def load_prepared(workspace: Workspace) -> Prepared:
     """Map what `prepare` wrote.
 
     Raises:
-        ValueError: when the workspace is not prepared.
+        ValueError: when the workspace is not prepared, or what was prepared is damaged.
     """
     folder = workspace.prepared
     if not (folder / STATS_FILE).is_file():
         raise ValueError(f"{workspace.root} is not prepared: run `ritornello prepare {workspace.root}` first")
-    tracks = pl.read_parquet(folder / TRACKS_FILE)
+    try:
+        tracks = pl.read_parquet(folder / TRACKS_FILE)
+        user_ids = pl.read_parquet(folder / USERS_FILE)[USER_ID]
+        sequences = Sequences.load(folder)
+        check_lengths(sequences, len(user_ids), len(tracks))
+    except (OSError, EOFError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
+        cause = str(error).splitlines()[0]
+        raise ValueError(f"{folder} is damaged ({cause}): run `ritornello prepare {workspace.root}` again") from error
     return Prepared(
-        sequences=Sequences.load(folder),
-        user_ids=pl.read_parquet(folder / USERS_FILE)[USER_ID],
+        sequences=sequences,
+        user_ids=user_ids,
         track_ids=tracks[TRACK_ID],
         tracks=tracks,
         artist_T=np.r_[0, tracks[ARTIST_IDX].to_numpy()].astype(np.int32),
         folder=folder,
     )
+
+
+def check_lengths(sequences: Sequences, num_users: int, num_tracks: int) -> None:
+    """Refuse arrays that do not belong together.
+
+    Raises:
+        ValueError: naming both lengths.
+    """
+    num_events = int(sequences.start_U[-1])
+    for name in ("track_E", "at_E", "action_E", "play_ratio_E", "session_E"):
+        if len(getattr(sequences, name)) != num_events:
+            raise ValueError(f"{name} has {len(getattr(sequences, name)):,} values for {num_events:,} events")
+    if (sequences.num_users, sequences.num_tracks) != (num_users, num_tracks):
+        raise ValueError(
+            f"the arrays are of {sequences.num_users:,} users and {sequences.num_tracks:,} tracks, the tables of "
+            f"{num_users:,} and {num_tracks:,}"
+        )
 
 
 def prepare(workspace: Workspace, *, progress: Progress | None = None) -> PrepareReport:
