@@ -1,5 +1,6 @@
 """The command line as scripts see it: exit status, one line for a user's mistake, and the promised files."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -123,6 +124,24 @@ def test_training_twice_gives_the_same_bundle(
         (["prepare", "EMPTY"], "ingest"),
         (["ingest", "EMPTY", "missing.parquet"], "missing.parquet"),
         (["bundles", "WS", "rollback"], "no bundle before"),
+        (["bundles", "WS", "publish"], "needs a VERSION"),
+        (["bundles", "WS", "publish", "../../other"], "no bundle '../../other'"),
+        (["bundles", "WS", "rollback", "v1"], "takes no VERSION"),
+        (["bundles", "EMPTY", "rollback"], "has no trained bundle"),
+        (["recommend", "WS", "--user", "[/bold] odd\nname"], "unknown user '[/bold] odd"),
+        (["recommend", "WS", "--user", "USER", "--at", "1e18"], "no moment of a log"),
+        (["recommend", "WS", "--user", "USER", "--at", "-1"], "no moment of a log"),
+        (["recommend", "WS", "--user", "USER", "--scene", "os:getcwd"], "is no class"),
+        (["recommend", "WS", "--user", "USER", "--scene", "nowhere:Scene"], "cannot be loaded"),
+        (["recommend", "WS", "--user", "USER", "--out", "nowhere/list.parquet"], "no folder nowhere"),
+        (["evaluate", "WS", "--json", "nowhere/figures.json"], "--json: there is no folder"),
+        (["evaluate", "WS", "--test-days", "inf"], "--test-days is inf"),
+        (["evaluate", "WS", "--protocol", "live", "--test-days", "nan"], "--test-days is nan"),
+        (["train", "WS", "--set", "rank.negatives=0"], "rank.negatives"),
+        (["train", "WS", "--set", "rank.window_days=inf"], "rank.window_days"),
+        (["train", "WS", "--set", "recall.quota=-1"], "recall.quota"),
+        (["ingest", "FILE", "missing.parquet"], "missing.parquet"),
+        (["prepare", "FILE"], "is a file: a workspace is a folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_two(
@@ -134,7 +153,8 @@ def test_a_mistake_is_one_line_and_status_two(
     arguments: list[str],
     said: str,
 ) -> None:
-    places = {"WS": str(workspace), "EMPTY": str(tmp_path / "empty"), "USER": users[0]}
+    (tmp_path / "file").write_text("")
+    places = {"WS": str(workspace), "EMPTY": str(tmp_path / "empty"), "USER": users[0], "FILE": str(tmp_path / "file")}
     assert run(monkeypatch, *[places.get(argument, argument) for argument in arguments]) == 2
     error = capsys.readouterr().err.strip()
     assert said in error
@@ -170,6 +190,127 @@ def test_a_bundle_for_other_ids_is_refused(
     (other / "bundles").symlink_to(workspace / "bundles")
     assert run(monkeypatch, "recommend", other, "--user", users[0]) == 2
     assert "the bundle is stale" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("user_ids", "said"),
+    [([None, "a"], "1 of 2 rows have no user_id"), ([["a"]], "type List"), ([b"\xff"], "type Binary")],
+)
+def test_a_users_file_without_usable_ids_is_refused(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    user_ids: list[object],
+    said: str,
+) -> None:
+    pl.DataFrame({"user_id": user_ids}).write_parquet(tmp_path / "users.parquet")
+    assert run(monkeypatch, "recommend", workspace, "--users", tmp_path / "users.parquet") == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        ("row_id", [1, 1], "row_id 1 stands 2 times"),
+        ("timestamp", [[1], [2]], "type List"),
+        ("user_id", [[1], [2]], "type"),
+    ],
+)
+def test_queries_that_cannot_be_answered_are_refused(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    column: str,
+    values: list[object],
+    said: str,
+) -> None:
+    rows = {"row_id": [1, 2], "user_id": ["a", "b"], "timestamp": [1e9, 1e9], "track_id": ["x", "y"], column: values}
+    pl.DataFrame(rows).write_parquet(tmp_path / "queries.parquet")
+    assert run(monkeypatch, "replay", workspace, tmp_path / "queries.parquet", "--out", tmp_path / "out.parquet") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def copy_of(workspace: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(workspace, tmp_path / "copy"))
+
+
+def test_training_again_mends_a_damaged_bundle(
+    workspace: Path, users: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copy_of(workspace, tmp_path)
+    shutil.rmtree(copy / "bundles" / (copy / "bundles" / "current").read_text() / "channels")
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 2
+    assert run(monkeypatch, "train", copy, *FAST) == 0
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"../../elsewhere", b"gone", b"\xff\xfe"])
+def test_a_bad_current_is_refused_and_rollback_leads_out(
+    workspace: Path, users: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    copy = copy_of(workspace, tmp_path)
+    (copy / "bundles" / "current").write_bytes(content)
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 2
+    assert run(monkeypatch, "bundles", copy, "rollback") == 0
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "3", '{"format": 1, "files": 1}', '{"format": 1, "files": {}}', '{"format": 1}']
+)
+def test_a_bad_manifest_is_refused(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+) -> None:
+    copy = copy_of(workspace, tmp_path)
+    (copy / "bundles" / (copy / "bundles" / "current").read_text() / "manifest.json").write_text(content)
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 2
+    assert "train again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["track_E.npy", "at_E.npy", "start_U.npy", "sequences.json", "users.parquet", "tracks.parquet"]
+)
+@pytest.mark.parametrize("kept", [0, 0.5, None])
+def test_damaged_arrays_are_told(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    kept: float | None,
+) -> None:
+    copy = copy_of(workspace, tmp_path)
+    victim = copy / "prepared" / name
+    whole = victim.read_bytes()
+    victim.unlink() if kept is None else victim.write_bytes(whole[: int(len(whole) * kept)])
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 2
+    assert "prepare" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["part.json", "part-00000.parquet"])
+def test_a_damaged_part_is_told_and_a_stray_file_is_none(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    copy = copy_of(workspace, tmp_path)
+    (copy / "events" / "notes.txt").write_text("not a part")
+    assert run(monkeypatch, "prepare", copy) == 0
+    victim = next((copy / "events").glob(f"*/{name}"))
+    victim.write_bytes(victim.read_bytes()[:20])
+    assert run(monkeypatch, "prepare", copy) == 2
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_moments_are_read_as_seconds_or_dates() -> None:

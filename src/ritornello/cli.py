@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 import polars as pl
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ritornello.artifacts import Workspace
@@ -35,6 +36,10 @@ Root = Annotated[
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; see configs/.")]
 Overrides = Annotated[list[str], typer.Option("--set", help="Override one value, as in rank.cuts=4; may be repeated.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
+
+
+MAX_DAYS = 36_500
+LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
 
 @contextmanager
@@ -126,6 +131,9 @@ def evaluate(
 
     if protocol == "live" and cuts > 1:
         raise ValueError(f"--cuts is {cuts}: the live protocol has one cut; run it again with another --until")
+    check_days(test_days)
+    if json_file is not None:
+        check_target("--json", json_file)
     config = load_config(config_file, override)
     prepared = load_prepared(Workspace(root))
     until_ms = None if until is None else parse_moment(until)
@@ -218,6 +226,7 @@ def replay(
     from ritornello import request
     from ritornello.evaluation.replay import replay as run
 
+    check_target("--out", out)
     served = request.open_workspace(Workspace(root))
     request.check_k(k, served.bundle.pipeline)
     table = read_parquet(queries, (ROW_ID, USER_ID, TIMESTAMP, TRACK_ID))
@@ -252,6 +261,10 @@ def bundles(
     from ritornello.bundle import list_bundles, switch
 
     workspace = Workspace(root)
+    if action == "publish" and not version:
+        raise ValueError(f"bundles publish needs a VERSION: `ritornello bundles {root}` lists them")
+    if action != "publish" and version is not None:
+        raise ValueError(f"bundles {action} takes no VERSION, found {version!r}")
     if action == "list":
         for name, is_current in list_bundles(workspace):
             typer.echo(f"{'*' if is_current else ' '} {name}")
@@ -284,8 +297,24 @@ def check_recommend(scene: str, only: str, familiarity: float | None, out: Path 
         raise ValueError(f"--only {only} goes with --scene none; a scene has --familiarity")
     if familiarity is not None and (scene == "none" or not 0 <= familiarity <= 1):
         raise ValueError(f"--familiarity is {familiarity}: allowed are 0 to 1, with --scene daily_mix")
-    if out is not None and out.suffix != ".parquet":
-        raise ValueError(f"--out is {out}: allowed is a name that ends in .parquet")
+    if out is not None:
+        if out.suffix != ".parquet":
+            raise ValueError(f"--out is {out}: allowed is a name that ends in .parquet")
+        check_target("--out", out)
+
+
+def check_target(option: str, path: Path) -> None:
+    """Refuse a file that could not be written, before the work and not after it."""
+    if not path.name or path.is_dir():
+        raise ValueError(f"{option} is {path}: a folder; allowed is the name of a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option}: there is no folder {path.parent}")
+
+
+def check_days(days: float) -> None:
+    """Refuse a window that has no length, or one that no calendar holds."""
+    if not 0 < days <= MAX_DAYS:
+        raise ValueError(f"--test-days is {days}: allowed are numbers above 0, up to {MAX_DAYS:,}")
 
 
 def read_users(user: str | None, users: Path | None) -> pl.Series:
@@ -293,7 +322,10 @@ def read_users(user: str | None, users: Path | None) -> pl.Series:
     if (user is None) == (users is None):
         raise ValueError("recommend takes either --user ID or --users FILE.parquet")
     if users is not None:
-        return read_parquet(users, (USER_ID,))[USER_ID].unique(maintain_order=True)
+        user_ids = read_parquet(users, (USER_ID,))[USER_ID]
+        if user_ids.null_count():
+            raise ValueError(f"{users}: {user_ids.null_count():,} of {len(user_ids):,} rows have no {USER_ID}")
+        return user_ids.unique(maintain_order=True)
     return pl.Series(USER_ID, [user])
 
 
@@ -307,8 +339,8 @@ def read_parquet(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
         raise ValueError(f"no file at {path}")
     try:
         table = pl.read_parquet(path)
-    except pl.exceptions.ComputeError as error:
-        raise ValueError(f"{path} is no Parquet file") from error
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; found {', '.join(table.columns) or 'no columns'}")
@@ -317,11 +349,12 @@ def read_parquet(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
 
 def write_parquet(table: pl.DataFrame, path: Path) -> None:
     """Write a table beside its final name and rename it, so that no half file is left behind."""
-    if not path.parent.is_dir():
-        raise ValueError(f"--out: there is no folder {path.parent}")
     draft = path.with_name(f".{path.name}.part")
-    table.write_parquet(draft)
-    draft.replace(path)
+    try:
+        table.write_parquet(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def parse_moment(text: str) -> int:
@@ -330,17 +363,34 @@ def parse_moment(text: str) -> int:
     >>> parse_moment("1420535985"), parse_moment("2015-01-06T09:19:45")
     (1420535985000, 1420535985000)
     """
+    at = read_number(text)
+    if at is None:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r} is no moment: allowed are epoch seconds, or an ISO date such as 2015-01-06T09:19:45"
+            ) from error
+        at = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not 0 <= at < LAST_MOMENT:
+        raise ValueError(
+            f"{text!r} is no moment of a log: allowed are 1970-01-01 to 9999-12-31 (are these milliseconds?)"
+        )
+    return at
+
+
+def read_number(text: str) -> int | None:
+    """Return UTC ms of epoch seconds, None where the text is no number."""
     try:
         return int(float(text) * 1000)
     except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(
-            f"{text!r} is no moment: allowed are epoch seconds, or an ISO date such as 2015-01-06T09:19:45"
-        ) from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return None
+
+
+def one_line(error: Exception) -> str:
+    """Return a message as one line that a terminal shows as it is, whatever a file or an option put into it."""
+    text = " ".join(str(error).split())
+    return escape("".join(character if character.isprintable() else "?" for character in text))
 
 
 def main() -> None:
@@ -348,8 +398,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except ValueError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {one_line(error)}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except OSError as error:
-        console.print(f"[bold red]failed:[/] {error}", highlight=False, soft_wrap=True)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        console.print(f"[bold red]failed:[/] {one_line(error)}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -2,10 +2,14 @@
 
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 Settings = dict[str, object]
+FromZero = Annotated[int, msgspec.Meta(ge=0)]
+FromOne = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,9 +29,9 @@ class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "factors",
         "neighbours",
     )
-    quota: int = 200
-    next_quota: int = 80
-    quotas: dict[str, int] = msgspec.field(default_factory=dict)
+    quota: FromOne = 200
+    next_quota: FromOne = 80
+    quotas: dict[str, FromZero] = msgspec.field(default_factory=dict)
     settings: dict[str, Settings] = msgspec.field(default_factory=dict)
 
 
@@ -39,12 +43,12 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = "trees"
     settings: dict[str, Settings] = msgspec.field(default_factory=dict)
-    cuts: int = 10
-    window_days: float = 14.0
-    negatives: float = 0.15
-    next_plays: int = 8000
-    next_cuts: int = 2
-    next_negatives: float = 0.05
+    cuts: FromZero = 10
+    window_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] = 14.0
+    negatives: Share = 0.15
+    next_plays: FromOne = 8000
+    next_cuts: FromZero = 2
+    next_negatives: Share = 0.05
 
 
 class FeaturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +63,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recall: RecallConfig = RecallConfig()
     rank: RankConfig = RankConfig()
     features: FeaturesConfig = FeaturesConfig()
-    seed: int = 0
+    seed: FromZero = 0
 
 
 def load_config(path: Path | None, overrides: list[str]) -> Config:
@@ -74,7 +78,7 @@ def load_config(path: Path | None, overrides: list[str]) -> Config:
             raise ValueError(f"no configuration file at {path}")
         try:
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is no valid TOML: {error}") from error
     for override in overrides:
         apply_override(raw, override)

@@ -49,6 +49,9 @@ GOOD = {"user_id": ["u1", "u1"], "rank": [1, 2], "track_id": ["a", "b"]}
         (GOOD | {"track_id": ["a", "a"]}, "user u1 with track a"),
         ({"user_id": ["u1"], "track_id": ["a"]}, "no column rank"),
         (GOOD | {"rank": [1, None]}, "1 rows have no rank"),
+        (GOOD | {"rank": ["10", "9"]}, "rank has type String"),
+        (GOOD | {"rank": [1.0, float("nan")]}, "rank has type Float64"),
+        (GOOD | {"track_id": [["a"], ["b"]]}, "track_id has type List"),
     ],
 )
 def test_bad_lists_of_users_are_one_line(tmp_path: Path, columns: dict[str, object], message: str) -> None:

@@ -69,11 +69,19 @@ def hash_ids(ids: pl.Series) -> str:
 def rows_of(values: pl.Series, known_ids: pl.Series) -> Int32:
     """Return the row number of each identifier, PADDING where it is unknown.
 
+    Raises:
+        ValueError: when the values are no identifiers.
+
     >>> rows_of(pl.Series(["7", "x", "5"]), pl.Series([5, 7])).tolist()
     [2, 0, 1]
     """
     common = pl.Int64 if values.dtype.is_integer() and known_ids.dtype.is_integer() else pl.String
-    wanted = pl.DataFrame({"id": values.cast(common)})
+    try:
+        wanted = pl.DataFrame({"id": values.cast(common, strict=common == pl.String)})
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(
+            f"column {values.name} has type {values.dtype}: identifiers are whole numbers or text"
+        ) from error
     known = pl.DataFrame({"id": known_ids.cast(common)}).with_row_index("row", offset=1)
     row = wanted.join(known, on="id", how="left", maintain_order="left")["row"]
     return row.fill_null(PADDING).to_numpy().astype(np.int32)

@@ -75,6 +75,10 @@ def read_rankings(path: Path, key: str, track_ids: pl.Series) -> pl.DataFrame:
             )
         if table[name].null_count():
             raise ValueError(f"{path}: {table[name].null_count()} rows have no {name}; every place needs one")
+    if not table[RANK].dtype.is_numeric() or table[RANK].is_nan().any():
+        raise ValueError(
+            f"{path}: column {RANK} has type {table[RANK].dtype}; allowed are numbers, counted from the best"
+        )
     if key == ROW_ID and not table[ROW_ID].dtype.is_integer():
         raise ValueError(f"{path}: column {ROW_ID} has type {table[ROW_ID].dtype}; allowed are whole numbers")
     track = pl.Series(TRACK_IDX, rows_of(table[TRACK_ID], track_ids))
@@ -85,7 +89,7 @@ def lay_out(table: pl.DataFrame, key_R: Int64) -> tuple[Int32, int]:
     """Return the first 100 places of each wanted key, and how many keys have no list; `table` is in rank order."""
     wanted = pl.DataFrame({"key": key_R}).with_row_index("row")
     places = table.select(
-        pl.col("key").cast(pl.Int64), TRACK_IDX, pl.int_range(pl.len()).over("key").alias(PLACE)
+        pl.col("key").cast(pl.Int64, strict=False), TRACK_IDX, pl.int_range(pl.len()).over("key").alias(PLACE)
     ).filter(pl.col(PLACE) < LIST_LENGTH)
     found = places.join(wanted, on="key")
     track_RK = np.full((len(key_R), LIST_LENGTH), PADDING, np.int32)

@@ -66,6 +66,8 @@ def read_queries(queries: pl.DataFrame, prepared: Prepared) -> Queries:
         ValueError: when a row has no user or moment, or is older than the one above it.
     """
     lazy = queries.lazy()
+    if queries[TIMESTAMP].dtype.is_nested():
+        raise ValueError(f"queries: column {TIMESTAMP} has type {queries[TIMESTAMP].dtype}; moments are single values")
     survey = columns.survey(lazy, moment=TIMESTAMP, identifiers=[], is_typed=True)
     moment = columns.moment(Path("queries"), TIMESTAMP, queries[TIMESTAMP].dtype, per_second=survey.per_second)
     at = queries.select(moment.alias(TIMESTAMP))[TIMESTAMP]
@@ -73,6 +75,11 @@ def read_queries(queries: pl.DataFrame, prepared: Prepared) -> Queries:
         if values.null_count():
             row = int(values.is_null().arg_max() or 0)
             raise ValueError(f"row {row + 1} of the queries has no readable {name}: found {queries[name][row]!r}")
+    repeated = queries[ROW_ID].filter(queries[ROW_ID].is_duplicated())
+    if len(repeated):
+        raise ValueError(
+            f"queries: row_id {repeated[0]} stands {(repeated == repeated[0]).sum()} times; allowed is once"
+        )
     at_R = at.to_numpy().astype(np.int64)
     is_older_R = np.diff(at_R) < 0
     if is_older_R.any():
