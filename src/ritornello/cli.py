@@ -119,8 +119,8 @@ def evaluate(
     ] = None,
     test_days: Annotated[float, typer.Option(help="Length of the window after T.")] = 14.0,
     cuts: Annotated[int, typer.Option(help="Number of cuts, each one window earlier.", min=1)] = 1,
-    min_item: Annotated[int, typer.Option(help="Tracks need so many plays before T.")] = 5,
-    min_user: Annotated[int, typer.Option(help="Users need so many plays before T.")] = 10,
+    min_item: Annotated[int, typer.Option(help="Tracks need so many events before T.")] = 5,
+    min_user: Annotated[int, typer.Option(help="Users need so many events before T.")] = 10,
     rankings: Annotated[Path | None, typer.Option(help="Score these lists instead of training.")] = None,
     config_file: ConfigFile = None,
     override: Overrides = [],  # noqa: B006

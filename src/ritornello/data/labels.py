@@ -13,7 +13,6 @@ from ritornello.schema import Action
 FINISH_RATIO = 0.9
 CHORUS_RATIO = 0.4
 CHORUS_MS = 60_000
-SKIP_MS = 30_000
 
 LISTENS = (Action.PLAY, Action.LIKE, Action.PLAYLIST_ADD, Action.DOWNLOAD, Action.SHARE)
 
