@@ -204,6 +204,8 @@ def recommend(
             served, user_U, k, at=at_ms, scene=scene, only=cast(Only, only), familiarity=familiarity
         )
         table = request.to_table(served, user_ids, history, slate)
+    if table.is_empty():
+        console.print("no channel proposes anything: the log holds no listens up to that moment")
     if out is not None:
         write_parquet(table, out)
         typer.echo(f"wrote {len(table):,} rows for {len(user_ids):,} users to {out}")

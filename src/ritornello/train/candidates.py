@@ -4,7 +4,7 @@ Everything in an example was known before the moment of its request: the channel
 before the request, only the label looks ahead. S examples, B requests, N candidates.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ritornello.contracts import Bool, Candidates, History, Int64, Only
 from ritornello.data import split
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences, encode
-from ritornello.pipeline import Pipeline, batches
+from ritornello.pipeline import BATCH, Pipeline
 from ritornello.rank import Examples
 from ritornello.schema import ONE_DAY_MS, PADDING
 
@@ -46,12 +46,15 @@ def window_examples(
     user_B = np.unique(played // size).astype(np.int32)
     user_B = user_B[user_B <= known.num_users]
     user_B = user_B[np.diff(known.start_U)[user_B] > 0]
-    history = encode(known, user_B, np.full(len(user_B), cut, np.int64))
+    histories = (
+        encode(known, user_B[start : start + BATCH], np.full(len(user_B[start : start + BATCH]), cut, np.int64))
+        for start in range(0, len(user_B), BATCH)
+    )
 
     def label(rows: History, candidates: Candidates) -> Bool:
         return np.isin(rows.user_B[:, None] * size + candidates.track_BN, played)
 
-    return collect(pipeline, history, label, only=only, negatives=negatives, seed=seed)
+    return collect(pipeline, histories, label, only=only, negatives=negatives, seed=seed)
 
 
 def next_examples(
@@ -66,7 +69,10 @@ def next_examples(
     if len(event_R) > plays:
         chosen_R = np.sort(generator.choice(len(event_R), plays, replace=False))
         event_R, user_R, as_of_R = event_R[chosen_R], user_R[chosen_R], as_of_R[chosen_R]
-    history = encode(sequences, user_R, as_of_R, end_B=event_R)
+    histories = (
+        encode(sequences, user_R[part], as_of_R[part], end_B=event_R[part])
+        for part in (slice(start, start + BATCH) for start in range(0, len(event_R), BATCH))
+    )
     track_R = sequences.track_E[event_R]
     position = {"first": 0}
 
@@ -75,7 +81,7 @@ def next_examples(
         position["first"] += len(rows)
         return np.asarray(candidates.track_BN == target_B[:, None])
 
-    return collect(pipeline, history, label, task="next", negatives=negatives, seed=seed)
+    return collect(pipeline, histories, label, task="next", negatives=negatives, seed=seed)
 
 
 def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, NDArray[np.int32], Int64]:
@@ -93,7 +99,7 @@ def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, ND
 
 def collect(
     pipeline: Pipeline,
-    history: History,
+    histories: Iterable[History],
     label: Callable[[History, Candidates], Bool],
     *,
     task: str = "window",
@@ -101,12 +107,15 @@ def collect(
     negatives: float,
     seed: int,
 ) -> Examples | None:
-    """Propose for every row, label, and keep all played and a share of the unplayed candidates."""
+    """Propose for every row, label, and keep all played and a share of the unplayed candidates.
+
+    The histories come batch by batch, so that memory does not depend on how many requests there are.
+    """
     generator = np.random.default_rng(seed)
     feature, labels, request, weight = [], [], [], []
     names: tuple[str, ...] = ()
     first_row = 0
-    for rows in batches(history):
+    for rows in histories:
         candidates, batch = pipeline.propose(rows, task=task, only=only)
         names = batch.feature_names
         label_BN = label(rows, candidates)

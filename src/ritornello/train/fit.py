@@ -35,6 +35,9 @@ def fit_pipeline(
     progress: Progress | None = None,
 ) -> Pipeline:
     """Train on events strictly older than `at`, with a ranker per task; a log too short for a ranker goes without."""
+    unknown = sorted(set(config.rank.settings) - set(TASKS))
+    if unknown:
+        raise ValueError(f"rank.settings: unknown task {', '.join(unknown)}; allowed are {', '.join(TASKS)}")
     known = split.before(sequences, at)
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
     examples: dict[str, list[Examples]] = {task: [] for task in tasks}
