@@ -12,6 +12,7 @@ from ritornello.data import split
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 from ritornello.rank import Examples
+from ritornello.schema import ONE_DAY_MS
 from ritornello.train.candidates import choose_cuts, next_examples, stack, window_after, window_examples
 from ritornello.train.recall import fit_recall
 
@@ -71,7 +72,7 @@ def examples_at(
                 pipeline, before, window, cut, only=only, negatives=config.rank.negatives, seed=seed
             )
     if "next" in tasks and number < config.rank.next_cuts:
-        end = cut + int(config.rank.window_days * 86_400_000)
+        end = cut + int(config.rank.window_days * ONE_DAY_MS)
         found["next"] = next_examples(
             pipeline,
             known,
