@@ -20,6 +20,7 @@ SCENE = "scene"
 SOURCE = "source"
 REQUEST_ID = "request_id"
 POSITION = "position"
+PROPENSITY = "propensity"
 
 USER_IDX = "user_idx"
 TRACK_IDX = "track_idx"
@@ -74,6 +75,7 @@ EVENT_SCHEMA = {
     SOURCE: pl.String(),
     REQUEST_ID: pl.String(),
     POSITION: pl.Int32(),
+    PROPENSITY: pl.Float64(),
 }
 
 # Catalogue columns of a track; every one but the identifier may be missing.
@@ -99,6 +101,7 @@ EVENT_ALIASES = {
     SOURCE: ("source",),
     REQUEST_ID: ("request_id",),
     POSITION: ("position",),
+    PROPENSITY: ("propensity",),
 }
 TRACK_ALIASES = {
     TRACK_ID: ("track_id", "item_id", "track", "recording_id", "recording_mbid", "song_id"),

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from ritornello.contracts import Int32, Int64
-from ritornello.data.sources.names import artist_names, track_titles
+from ritornello.data.sources.simulator.names import artist_names, track_titles
 from ritornello.schema import (
     ALBUM_ID,
     ARTIST_ID,
@@ -83,12 +83,12 @@ def stock(tracks: int, days: int, rng: np.random.Generator) -> Shelf:
 def catalogue(shelf: Shelf, rng: np.random.Generator) -> pl.DataFrame:
     """Name the tracks and their artists; every four tracks of an artist are an album."""
     num_tracks, num_artists = len(shelf.artist_T), int(shelf.artist_T.max()) + 1
-    names = np.array(artist_names(num_artists, rng))
+    names = artist_names(np.zeros(num_artists, np.int32), rng).to_numpy()
     place_T = np.arange(num_tracks) - np.searchsorted(shelf.artist_T, shelf.artist_T)
     return pl.DataFrame(
         {
             TRACK_ID: [f"track-{track:05}" for track in range(num_tracks)],
-            TITLE: track_titles(num_tracks, rng),
+            TITLE: track_titles(np.zeros(num_tracks, np.int32), shelf.artist_T, rng),
             ARTIST_ID: [f"artist-{artist:04}" for artist in shelf.artist_T],
             ARTIST_NAME: names[shelf.artist_T],
             ALBUM_ID: [

@@ -1,0 +1,106 @@
+"""What listeners remember of tracks: how often, how recently, how often skipped, whether they like it.
+
+A fixed number of places per listener; the faintest memory makes room for a new one. B listeners, M places, R rows (some of
+the listeners).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import Bool, Float32, Int32
+from ritornello.data.sources.simulator.randomness import Float64
+
+PLACES = 96
+NOBODY = -1
+Rows = NDArray[np.intp]
+
+
+class Memory:
+    """The memories of a batch of listeners; days are counted from the start of the world."""
+
+    def __init__(self, num_listeners: int, *, satiation_days: float, annoyance_days: float) -> None:
+        shape = (num_listeners, PLACES)
+        self.satiation_days = satiation_days
+        self.annoyance_days = annoyance_days
+        self.track_BM: Int32 = np.full(shape, NOBODY, np.int32)
+        self.artist_BM: Int32 = np.full(shape, NOBODY, np.int32)
+        self.plays_BM: Float32 = np.zeros(shape, np.float32)
+        self.recent_BM: Float32 = np.zeros(shape, np.float32)
+        self.skips_BM: Float32 = np.zeros(shape, np.float32)
+        self.day_BM: Float32 = np.full(shape, -1e4, np.float32)
+        self.bond_BM: Float32 = np.zeros(shape, np.float32)
+        self.is_liked_BM: Bool = np.zeros(shape, bool)
+
+    def find(self, row_R: Rows, track_R: Int32) -> Rows:
+        """Return the place of each row's track, -1 where it is not remembered."""
+        is_it_RM = self.track_BM[row_R] == track_R[:, None]
+        place_R = is_it_RM.argmax(axis=1)
+        return np.where(is_it_RM[np.arange(len(row_R)), place_R], place_R, NOBODY)
+
+    def plays(self, row_R: Rows, place_R: Rows) -> Float32:
+        """Return how often each remembered track was listened to; 0 for unknown ones."""
+        return np.where(place_R >= 0, self.plays_BM[row_R, place_R], np.float32(0))
+
+    def is_liked(self, row_R: Rows, place_R: Rows) -> Bool:
+        """Tell which tracks the listener likes."""
+        return (place_R >= 0) & self.is_liked_BM[row_R, place_R]
+
+    def recent(self, row_R: Rows, place_R: Rows, day_R: Float64) -> Float64:
+        """Return how often each track was heard lately, fading with the days."""
+        faded_R = np.exp2(-(day_R - self.day_BM[row_R, place_R]) / self.satiation_days)
+        return np.where(place_R >= 0, self.recent_BM[row_R, place_R] * faded_R, 0.0)
+
+    def annoyance(self, row_R: Rows, artist_R: Int32, day_R: Float64) -> Float64:
+        """Return how often each artist's tracks were skipped lately, fading with the days."""
+        is_theirs_RM = self.artist_BM[row_R] == artist_R[:, None]
+        index_R, place_R = np.nonzero(is_theirs_RM)
+        where = (row_R[index_R], place_R)
+        faded_P = self.skips_BM[where] * np.exp2(-(day_R[index_R] - self.day_BM[where]) / self.annoyance_days)
+        return np.bincount(index_R, weights=faded_P, minlength=len(row_R))
+
+    def pull(self, row_R: Rows, day_R: Float64) -> Float32:
+        """Return how strongly each memory [R, M] calls to be heard again: bonds, exposures and their age.
+
+        A square root of both, as in base-level learning with its usual decay (Anderson and Schooler 1991).
+        """
+        plays_RM = self.plays_BM[row_R]
+        age_RM = np.maximum(day_R[:, None].astype(np.float32) - self.day_BM[row_R], np.float32(0.02))
+        pull_RM: Float32 = np.sqrt(plays_RM / age_RM) * np.exp(self.bond_BM[row_R])
+        return pull_RM
+
+    def recent_all(self, row_R: Rows, day_R: Float64) -> Float32:
+        """Return `recent` of every memory [R, M]."""
+        age_RM = day_R[:, None].astype(np.float32) - self.day_BM[row_R]
+        return self.recent_BM[row_R] * np.exp2(-age_RM / np.float32(self.satiation_days))
+
+    def make_room(self, row_R: Rows, track_R: Int32, artist_R: Int32, place_R: Rows, day_R: Float64) -> Rows:
+        """Return the place of each track, for new ones that of the faintest memory, which is overwritten."""
+        new_R = np.flatnonzero(place_R < 0)
+        if len(new_R) == 0:
+            return place_R
+        row_N = row_R[new_R]
+        age_NM = np.maximum(day_R[new_R].astype(np.float32)[:, None] - self.day_BM[row_N], np.float32(0.02))
+        strength_NM = (self.plays_BM[row_N] + self.skips_BM[row_N] + 4 * self.is_liked_BM[row_N]) / age_NM
+        strength_NM[self.track_BM[row_N] == NOBODY] = -1.0
+        faintest_N = strength_NM.argmin(axis=1)
+        where = (row_N, faintest_N)
+        self.track_BM[where] = track_R[new_R]
+        self.artist_BM[where] = artist_R[new_R]
+        self.day_BM[where] = day_R[new_R]
+        for array_BM in (self.plays_BM, self.recent_BM, self.skips_BM, self.bond_BM):
+            array_BM[where] = 0.0
+        self.is_liked_BM[where] = False
+        place_R = place_R.copy()
+        place_R[new_R] = faintest_N
+        return place_R
+
+    def record(self, row_R: Rows, place_R: Rows, day_R: Float64, *, is_skip_R: Bool, bond_R: Float64) -> None:
+        """Remember a play per row: a listen deepens the memory, a skip adds to the annoyance."""
+        where = (row_R, place_R)
+        age_R = (day_R - self.day_BM[where]).astype(np.float32)
+        heard_R = (~is_skip_R).astype(np.float32)
+        self.recent_BM[where] = self.recent_BM[where] * np.exp2(-age_R / self.satiation_days) + heard_R
+        self.skips_BM[where] = self.skips_BM[where] * np.exp2(-age_R / self.annoyance_days) + (1 - heard_R)
+        self.plays_BM[where] += heard_R
+        self.bond_BM[where] = bond_R
+        self.day_BM[where] = day_R

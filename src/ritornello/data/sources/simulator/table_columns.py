@@ -1,0 +1,17 @@
+"""Columns of the simulator's tables that `schema` does not name: albums, playlists, videos, posts, triples."""
+
+ALBUM_TITLE = "album_title"
+LANGUAGE = "language"
+ERA = "era"
+EXPLICIT = "explicit"
+PLAYLIST_ID = "playlist_id"
+DESCRIPTION = "description"
+VIDEO_ID = "video_id"
+POST_ID = "post_id"
+TEXT = "text"
+MADE_AT = "made_at"
+
+HEAD = "head"
+RELATION = "relation"
+TAIL = "tail"
+WEIGHT = "weight"

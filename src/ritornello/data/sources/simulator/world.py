@@ -1,0 +1,205 @@
+"""What makes a world: its size, its seed, its rules and its switches, with a version and a hash that name the rules.
+
+The rules are built from what is known of listeners, not from what a model can express; they are frozen before models are
+tuned on them. `docs/simulator.md` says where each comes from. A change of any rule, here or in the code, raises VERSION.
+"""
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+
+VERSION = 1
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+START_MS = 1_735_689_600_000  # 2025-01-01, a Wednesday
+MAX_LISTENERS = 2_000_000
+MAX_TRACKS = 5_000_000
+MAX_DAYS = 730
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A section of the rules."""
+
+
+class Switches(Rules, frozen=True):
+    """Mechanisms that can be turned off, each on its own."""
+
+    repeats: bool = True
+    drift: bool = True
+    satiation: bool = True
+    negatives: bool = True
+    clock: bool = True
+    passive: bool = True
+    search: bool = True
+    chain: bool = True
+
+
+class CatalogueConfig(Rules, frozen=True):
+    """Artists, albums and tracks: `*_spread` are standard deviations of the log, `*_lean` tangents of an angle of taste."""
+
+    dimensions: Annotated[int, msgspec.Meta(ge=2, le=64)] = 16
+    tracks_per_artist: Positive = 10.0
+    tracks_per_album: Annotated[int, msgspec.Meta(ge=1)] = 8
+    new_share: Share = 0.08
+    age_years: Positive = 8.0
+    fame_spread: NotNegative = 1.3
+    hit_spread: NotNegative = 0.9
+    artist_lean: NotNegative = 0.9
+    track_lean: NotNegative = 0.55
+
+
+class ListenerConfig(Rules, frozen=True):
+    """Who listens: how often, with how many interests, how these drift; `rate` is sessions a day of the median listener."""
+
+    rate: Positive = 0.24
+    rate_spread: NotNegative = 0.75
+    newcomers: Share = 0.12
+    max_interests: Annotated[int, msgspec.Meta(ge=1, le=12)] = 6
+    more_interests: Share = 0.6
+    interest_lean: NotNegative = 0.55
+    drift_lean: NotNegative = 0.5
+    swing: NotNegative = 1.3
+    swing_days: tuple[float, float] = (25.0, 140.0)
+    begins_share: Share = 0.3
+    hour_pull: NotNegative = 0.9
+    library: Positive = 24.0
+
+
+class SessionConfig(Rules, frozen=True):
+    """When and how long: a session's `length` is in plays (log mean of its plan), patience runs out earlier.
+
+    Rows of `origins` are intents (comfort, explore, focus, search), columns where the next track comes from: the own
+    library, more of the same artist, a search, browsing, the service's offer.
+    """
+
+    length: Positive = 9.5
+    length_spread: NotNegative = 0.85
+    max_steps: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 160
+    intents: tuple[float, float, float, float] = (0.36, 0.28, 0.22, 0.14)
+    origins: tuple[tuple[float, float, float, float, float], ...] = (
+        (0.50, 0.14, 0.03, 0.05, 0.28),
+        (0.10, 0.14, 0.08, 0.14, 0.54),
+        (0.28, 0.16, 0.00, 0.02, 0.54),
+        (0.20, 0.34, 0.18, 0.10, 0.18),
+    )
+    autoplay: tuple[float, float, float, float] = (0.3, 0.4, 0.9, 0.2)
+    loop: Share = 0.07
+    patience: Positive = 4.0
+    skip_cost: NotNegative = 1.0
+    ignore_cost: NotNegative = 0.18
+    finish_gain: NotNegative = 0.35
+    like_gain: NotNegative = 1.0
+    fresh_share: Share = 0.18
+    fresh_days: Positive = 28.0
+
+
+class AppealConfig(Rules, frozen=True):
+    """How much a track appeals, in logits: taste, quirk (one listener's own view of one track), language, mood, exposure."""
+
+    taste: NotNegative = 5.0
+    taste_zero: float = 0.55
+    interest_weight: NotNegative = 0.12
+    quirk: NotNegative = 0.8
+    language: NotNegative = 0.8
+    mood: NotNegative = 3.0
+    familiar: NotNegative = 0.9
+    familiar_plays: Positive = 2.0
+    satiation: NotNegative = 0.55
+    satiation_from: NotNegative = 1.6
+    satiation_days: Positive = 2.5
+    annoyance: NotNegative = 0.6
+    annoyance_max: Positive = 4.0
+    annoyance_days: Positive = 14.0
+
+
+class ChainConfig(Rules, frozen=True):
+    """From an impression to an act: logits at appeal 0 and their slopes, each act given the one before it."""
+
+    glance: tuple[float, float] = (-0.4, 0.9)
+    early: tuple[float, float] = (-2.0, 0.9)
+    middle: tuple[float, float] = (-1.75, 0.75)
+    late: tuple[float, float] = (-2.6, 0.5)
+    early_s: Positive = 12.0
+    passive_hazard: Share = 0.25
+    like: tuple[float, float] = (-4.9, 1.1)
+    dislike: tuple[float, float] = (-6.6, 0.7)
+    playlist_add: tuple[float, float] = (-5.6, 0.9)
+    download: tuple[float, float] = (-6.2, 0.8)
+    share: tuple[float, float] = (-7.0, 0.8)
+    comment: tuple[float, float] = (-7.2, 0.6)
+    after_like: NotNegative = 3.0
+    flat: tuple[float, float, float, float, float, float] = (0.015, 0.001, 0.008, 0.004, 0.0015, 0.001)
+
+
+class LoggingConfig(Rules, frozen=True):
+    """The policy that the log was made with: a mixture whose propensities are known."""
+
+    uniform: Share = 0.1
+    popular: Share = 0.3
+    genre: Share = 0.45
+    again: Share = 0.15
+
+
+class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A world to simulate."""
+
+    listeners: Annotated[int, msgspec.Meta(ge=1, le=MAX_LISTENERS)] = 2_000
+    tracks: Annotated[int, msgspec.Meta(ge=10, le=MAX_TRACKS)] = 10_000
+    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_DAYS)] = 60
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 1
+    start_ms: int = START_MS
+    preset: str = "default"
+    switches: Switches = Switches()
+    catalogue: CatalogueConfig = CatalogueConfig()
+    listening: ListenerConfig = ListenerConfig()
+    sessions: SessionConfig = SessionConfig()
+    appeal: AppealConfig = AppealConfig()
+    chain: ChainConfig = ChainConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+    @property
+    def rules_hash(self) -> str:
+        """Name the rules, whatever the size and the seed."""
+        sized = {"listeners", "tracks", "days", "seed", "start_ms", "preset"}
+        rules = {name: value for name, value in msgspec.to_builtins(self).items() if name not in sized}
+        return hashlib.sha256(f"{VERSION}".encode() + msgspec.json.encode(rules, order="sorted")).hexdigest()[:10]
+
+    @property
+    def label(self) -> str:
+        """Return what stands beside every result: simulated, preset, version and hash of the rules."""
+        return f"simulated, world {self.preset} v{VERSION}-{self.rules_hash}"
+
+
+def without(name: str) -> World:
+    """Return the default world with one mechanism turned off."""
+    return World(preset=f"no_{name}", switches=msgspec.structs.replace(Switches(), **{name: False}))
+
+
+SWITCHES = Switches.__struct_fields__
+PRESETS = {
+    "default": World(),
+    # Half of the tracks are skipped before the end, a quarter within seconds, as on a large streaming service.
+    "quick_skips": World(
+        preset="quick_skips", chain=ChainConfig(early=(-1.0, 0.9), middle=(-1.45, 0.75), late=(-2.2, 0.5))
+    ),
+    "plain": World(preset="plain", switches=Switches(*[False] * len(SWITCHES))),
+    **{f"no_{name}": without(name) for name in SWITCHES},
+}
+
+
+def make_world(preset: str, **sizes: int) -> World:
+    """Return a preset at another size or seed.
+
+    Raises:
+        ValueError: for an unknown preset, or a size out of range.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}")
+    raw = msgspec.to_builtins(PRESETS[preset]) | sizes
+    try:
+        return msgspec.convert(raw, World)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"world: {error}") from error
