@@ -1,7 +1,7 @@
 """How much a track appeals to a listener now, in logits: the one place where taste, mood and exposure come together.
 
-appeal = taste (the best of the interests, at this moment) + quirk (this listener's own view of this track) + language + mood
-+ familiarity - satiation - annoyance. Familiarity rises with the first listens, satiation with many recent ones: an
+appeal = taste (the best of the interests, at this moment) + quirk (this listener's own view of this track) + renown (some like
+what all like) + language + mood + familiarity - satiation - annoyance. Familiarity rises with the first listens, satiation with many recent ones: an
 inverted U over exposures (Berlyne 1971) that heals with time. R rows (some of B listeners), N tracks, K interests, D taste
 dimensions.
 """
@@ -60,14 +60,19 @@ def taste(
     is_foreign_RN = (language_RN != GLOBAL_LANGUAGE) & (language_RN != listeners.language_B[row_R, None])
     mood_RN = settings.mood * (catalogue.energy_T[track_RN] - mood.energy_B[row_R, None]) ** 2
     return np.asarray(
-        appeal_RN + settings.quirk * quirk_RN - settings.language * is_foreign_RN - mood_RN, dtype=np.float64
+        appeal_RN
+        + settings.quirk * quirk_RN
+        + listeners.mainstream_B[row_R, None] * catalogue.renown_T[track_RN]
+        - settings.language * is_foreign_RN
+        - mood_RN,
+        dtype=np.float64,
     )
 
 
 def exposure(world: World, memory: Memory, row_R: Rows, place_R: Rows, day_R: Float64) -> Float64:
     """Return what having heard a track before adds, or takes away."""
     settings, switches = world.appeal, world.switches
-    gain_R = np.zeros(len(row_R))
+    gain_R = np.zeros(place_R.shape)
     if switches.repeats:
         plays_R = memory.plays(row_R, place_R)
         gain_R += settings.familiar * (1.0 - np.exp(-plays_R / settings.familiar_plays))

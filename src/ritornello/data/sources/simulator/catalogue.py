@@ -63,6 +63,7 @@ class Catalogue:
     track_ms_T: Int64
     energy_T: Float32
     weight_T: Float64
+    renown_T: Float32
     vector_TD: Float32
     genre_A: Int32
     language_A: Int32
@@ -132,6 +133,7 @@ def assemble(  # noqa: PLR0913  # what a catalogue is known by
         track_ms_T=track_ms_T,
         energy_T=energy_T.astype(np.float32),
         weight_T=weight_T,
+        renown_T=(np.log(weight_T) - np.log(weight_T).mean()).astype(np.float32),
         vector_TD=vector_TD,
         genre_A=genre_A,
         language_A=language_A,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import Bool, Float32, Int32, Int64
-from ritornello.data.sources.simulator.appeal import Mood, taste
+from ritornello.data.sources.simulator.appeal import Mood, exposure, taste
 from ritornello.data.sources.simulator.catalogue import GENRES, Catalogue
 from ritornello.data.sources.simulator.listeners import Listeners, pick
 from ritornello.data.sources.simulator.memory import Memory, Rows
@@ -107,9 +107,15 @@ def library_weights(
 
 
 def choose(  # noqa: PLR0913, PLR0917  # who looks at what
-    world: World, catalogue: Catalogue, listeners: Listeners, mood: Mood, situation: Situation, origin: Origin
+    world: World,
+    catalogue: Catalogue,
+    listeners: Listeners,
+    memory: Memory,
+    mood: Mood,
+    situation: Situation,
+    origin: Origin,
 ) -> Int32:
-    """Look at a few tracks and take the one that pleases most; searching looks at more of them than browsing."""
+    """Look at a few tracks and take the one that pleases most; browsing is for what one does not know yet."""
     count = LOOKED_AT[origin]
     row_R = situation.row_R
     draw_RN = uniforms(situation.key_R, Draw.CANDIDATES, 4 * count)
@@ -126,8 +132,21 @@ def choose(  # noqa: PLR0913, PLR0917  # who looks at what
             world, catalogue, genre_RN, at_RN, draw_RN[:, count : 2 * count], draw_RN[:, 2 * count : 3 * count]
         )
     score_RN = taste(world, catalogue, listeners, mood, row_R, track_RN) + gumbel(draw_RN[:, 3 * count :])
-    best_R = np.where(track_RN < 0, -np.inf, score_RN).argmax(axis=1)
-    return track_RN[np.arange(len(row_R)), best_R]
+    place_RN = memory.find(row_R, track_RN)
+    day_RN = (at_RN - world.start_ms) / ONE_DAY_MS
+    score_RN += exposure(world, memory, row_R[:, None], place_RN, day_RN)
+    if origin is Origin.BROWSE:
+        score_RN -= world.appeal.known * (place_RN >= 0)
+    is_out_RN = (track_RN < 0) | memory.is_just_heard(row_R[:, None], place_RN, day_RN)
+    score_RN[is_out_RN] = -np.inf
+    best_R = score_RN.argmax(axis=1)
+    everybody_R = np.arange(len(row_R))
+    chosen_R = track_RN[everybody_R, best_R]
+    nothing_R = np.flatnonzero(is_out_RN[everybody_R, best_R])
+    if origin is Origin.ARTIST and len(nothing_R):  # nothing of the artist is left: something else, then
+        again = situation.take(nothing_R)
+        chosen_R[nothing_R] = choose(world, catalogue, listeners, memory, mood, again, Origin.BROWSE)
+    return chosen_R
 
 
 def draw_from_genre(  # noqa: PLR0913, PLR0917

@@ -20,16 +20,15 @@ from ritornello.data.sources.simulator.listeners import invent_listeners, pick
 from ritornello.data.sources.simulator.log import HOME, RADIO, UNKNOWN, Log, LogRows
 from ritornello.data.sources.simulator.memory import Memory, Rows
 from ritornello.data.sources.simulator.policy import Ask, Events, Policy
-from ritornello.data.sources.simulator.randomness import Draw, Float64, UInt64, keys, uniform
+from ritornello.data.sources.simulator.randomness import Draw, Float64, UInt64, keys, uniform, uniforms
 from ritornello.data.sources.simulator.schedule import Schedule, schedule
-from ritornello.data.sources.simulator.sitting import Sitting
+from ritornello.data.sources.simulator.sitting import ROUND, Sitting
 from ritornello.data.sources.simulator.world import World
 from ritornello.schema import ONE_DAY_MS, ONE_SECOND_MS, Action
 
 SEARCH_MS = 4 * ONE_SECOND_MS  # from typing to the first note
 GLANCE_MS = 2 * ONE_SECOND_MS
 ACT_MS = 40  # an act follows the end of its track at once, each kind at its own moment
-FOND = 1.5  # appeal from which a track may be played again at once
 SLATE = 10  # offers of one request
 WAITING_STEPS = 6  # sessions begin in batches: nobody notices, and a batch costs little more than one
 
@@ -134,15 +133,15 @@ class Engine:
             bad_offers_R=sitting.bad_offers_B[row_R],
             offered_share=self.offered_share,
         )
-        loops_R = sitting.loops_B[row_R]
+        track_R = sitting.played_again(row_R)
+        loops_R = track_R >= 0
         origin_R = np.where(loops_R, Origin.LIBRARY, origin_R)
-        track_R = np.where(loops_R, situation.last_track_R, np.int32(-1))
         propensity_R = np.full(len(row_R), np.nan)
         for origin in (Origin.ARTIST, Origin.SEARCH, Origin.BROWSE):
             index_C = np.flatnonzero(origin_R == origin)
             if len(index_C):
                 track_R[index_C] = choice.choose(
-                    self.world, self.catalogue, self.listeners, sitting.mood, situation.take(index_C), origin
+                    self.world, self.catalogue, self.listeners, self.memory, sitting.mood, situation.take(index_C), origin
                 )
         index_C = np.flatnonzero((origin_R == Origin.LIBRARY) & ~loops_R)
         track_R[index_C] = self.from_library(row_R[index_C], situation.key_R[index_C])
@@ -175,7 +174,7 @@ class Engine:
     ) -> Step:
         """Let listeners judge their track: how much it appeals, and whether it is played at all."""
         world, memory, row_R = self.world, self.memory, situation.row_R
-        place_R, day_R = memory.find(row_R, track_R), self.days(situation.at_R)
+        place_R, day_R = memory.find(row_R, track_R[:, None])[:, 0], self.days(situation.at_R)
         quality_R = appeal.taste(
             world, self.catalogue, self.listeners, self.sitting.mood, row_R, track_R[:, None]
         )[:, 0]
@@ -274,17 +273,25 @@ class Engine:
             settings.finish_gain * is_good_P + settings.like_gain * likes_P - settings.skip_cost * is_bad_P
         )
         patience_B[row_P] = np.minimum(patience_B[row_P], 1.5 * self.listeners.patience_B[row_P])
-        sitting.num_plays_B[row_P] += 1
         sitting.num_offers_B[row_R] += is_offer_R
         bad_P = sitting.bad_offers_B[row_P] + (is_offer_P & is_bad_P)
         sitting.bad_offers_B[row_P] = np.where(is_offer_P & is_good_P, 0, bad_P)
         sitting.at_B[row_R] += GLANCE_MS + chain.pause_ms(met.key_R)
         sitting.at_B[row_P] += start_P - met.at_R[played_P] + play.played_ms_R
-        sitting.last_track_B[row_P] = met.track_R[played_P]
-        sitting.loops_B[row_R] = False
-        if self.world.switches.repeats:
-            is_fond_P = is_good_P & (met.appeal_R[played_P] > FOND)
-            sitting.loops_B[row_P] = is_fond_P & (uniform(met.key_R[played_P], Draw.LOOP) < settings.loop)
+        sitting.play(row_P, met.track_R[played_P])
+        self.loop(met.key_R[played_P], row_P, is_good_P)
+
+    def loop(self, key_P: UInt64, row_P: Rows, is_good_P: Bool) -> None:
+        """Settle who plays the last few tracks again: a finished track may begin a round, a skipped one ends it."""
+        if not self.world.switches.repeats:
+            return
+        settings, sitting = self.world.sessions, self.sitting
+        draw_PN = uniforms(key_P, Draw.LOOP, 2)
+        is_looping_P = sitting.loop_B[row_P] > 0
+        goes_on_P = is_good_P & (draw_PN[:, 0] < np.where(is_looping_P, settings.loop_on, settings.loop))
+        longest_P = np.minimum(sitting.num_plays_B[row_P], ROUND)
+        length_P = np.where(is_looping_P, sitting.loop_B[row_P], 1 + (np.sqrt(draw_PN[:, 1]) * longest_P).astype(np.int64))
+        sitting.loop_B[row_P] = np.where(goes_on_P, length_P, 0)
 
     def rows_of(
         self, met: Step, index_P: Rows, at_P: Int64, action: int | NDArray[np.integer], *, played_ms_P: Int64 | None = None

@@ -29,10 +29,10 @@ def fill_libraries(world: World, catalogue: Catalogue, listeners: Listeners, mem
         draw_RN = uniforms(key_R, Draw.LIBRARY, 2)
         unknown_R = np.full(len(row_R), -1, np.int32)
         situation = Situation(row_R=row_R, key_R=key_R, at_R=at_B[row_R], last_track_R=unknown_R)
-        track_R = choose(world, catalogue, listeners, mood, situation, Origin.BROWSE)
+        track_R = choose(world, catalogue, listeners, memory, mood, situation, Origin.BROWSE)
         quality_R = appeal.taste(world, catalogue, listeners, mood, row_R, track_R[:, None])[:, 0]
         day_R = listeners.joined_day_B[row_R] - OLDEST_DAYS ** draw_RN[:, 0]
-        place_R = memory.find(row_R, track_R)
+        place_R = memory.find(row_R, track_R[:, None])[:, 0]
         place_R = memory.make_room(row_R, track_R, catalogue.artist_T[track_R], place_R, day_R)
         memory.plays_BM[row_R, place_R] += 1.0 + np.floor(-3.0 * np.log(draw_RN[:, 1]))
         memory.bond_BM[row_R, place_R] = appeal.bond(quality_R)

@@ -36,6 +36,7 @@ class Listeners:
     skip_bias_B: Float64
     like_bias_B: Float64
     repeat_bias_B: Float64
+    mainstream_B: Float64
     intent_BI: Float64
     genre_BK: Int32
     vector_BKD: Float32
@@ -75,6 +76,7 @@ def invent_listeners(world: World, catalogue: Catalogue, id_B: Int64) -> Listene
         skip_bias_B=0.5 * normal(trait_BN[:, 6]),
         like_bias_B=0.9 * normal(trait_BN[:, 7]) - 0.4,
         repeat_bias_B=np.exp(0.6 * normal(trait_BN[:, 8])),
+        mainstream_B=settings.mainstream + settings.mainstream_spread * normal(trait_BN[:, 9]),
         intent_BI=intent_BI / intent_BI.sum(axis=1, keepdims=True),
         **interests,
     )

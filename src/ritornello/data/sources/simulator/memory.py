@@ -12,6 +12,7 @@ from ritornello.data.sources.simulator.randomness import Float64
 
 PLACES = 96
 NOBODY = -1
+JUST_HEARD_DAYS = 0.1
 Rows = NDArray[np.intp]
 
 
@@ -31,11 +32,12 @@ class Memory:
         self.bond_BM: Float32 = np.zeros(shape, np.float32)
         self.is_liked_BM: Bool = np.zeros(shape, bool)
 
-    def find(self, row_R: Rows, track_R: Int32) -> Rows:
-        """Return the place of each row's track, -1 where it is not remembered."""
-        is_it_RM = self.track_BM[row_R] == track_R[:, None]
-        place_R = is_it_RM.argmax(axis=1)
-        return np.where(is_it_RM[np.arange(len(row_R)), place_R], place_R, NOBODY)
+    def find(self, row_R: Rows, track_RN: Int32) -> Rows:
+        """Return the place of each row's tracks [R, N], -1 where one is not remembered."""
+        is_it_RNM = self.track_BM[row_R][:, None, :] == track_RN[:, :, None]
+        place_RN = is_it_RNM.argmax(axis=2)
+        is_found_RN = np.take_along_axis(is_it_RNM, place_RN[:, :, None], axis=2)[:, :, 0]
+        return np.where(is_found_RN, place_RN, NOBODY)
 
     def plays(self, row_R: Rows, place_R: Rows) -> Float32:
         """Return how often each remembered track was listened to; 0 for unknown ones."""
@@ -49,6 +51,11 @@ class Memory:
         """Return how often each track was heard lately, fading with the days."""
         faded_R = np.exp2(-(day_R - self.day_BM[row_R, place_R]) / self.satiation_days)
         return np.where(place_R >= 0, self.recent_BM[row_R, place_R] * faded_R, 0.0)
+
+    def is_just_heard(self, row_R: Rows, place_R: Rows, day_R: Float64) -> Bool:
+        """Tell which tracks were met within the last hours."""
+        is_just_heard_R: Bool = (place_R >= 0) & (day_R - self.day_BM[row_R, place_R] < JUST_HEARD_DAYS)
+        return is_just_heard_R
 
     def annoyance(self, row_R: Rows, artist_R: Int32, day_R: Float64) -> Float64:
         """Return how often each artist's tracks were skipped lately, fading with the days."""

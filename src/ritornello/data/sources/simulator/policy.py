@@ -19,7 +19,8 @@ from ritornello.data.sources.simulator.randomness import Draw, Float64, UInt64, 
 from ritornello.data.sources.simulator.world import LoggingConfig
 from ritornello.schema import Action
 
-NEWEST = 32
+NEWEST = 48
+JUST_PLAYED = 16  # so many plays have to lie between a play and its next offer
 UNHEARD_GENRE = 0.5  # what a genre counts before its first play
 
 
@@ -108,8 +109,7 @@ class Mixture:
                 self._genre_chance(row_R)[np.arange(len(row_R)), genre_R]
                 * popularity_R
                 / np.maximum(shelves.by_genre.weight(genre_R, at_R), 1e-300),
-                (self.newest_BW[row_R] == track_R[:, None]).sum(axis=1)
-                / np.maximum((self.newest_BW[row_R] >= 0).sum(axis=1), 1),
+                self._again_chance(row_R, track_R),
             ],
             axis=1,
         )
@@ -123,9 +123,9 @@ class Mixture:
         self.num_plays_B[row_P] += 1
 
     def _weights(self, row_R: Rows) -> Float64:
-        """Return the weight of each way; who has played nothing yet gets nothing again."""
+        """Return the weight of each way; who has played little yet gets nothing again."""
         weight_RC = np.repeat(self.weight_C[None, :], len(row_R), axis=0)
-        has_none_R = self.num_plays_B[row_R] == 0
+        has_none_R = self.num_plays_B[row_R] <= JUST_PLAYED
         weight_RC[has_none_R, 1] += weight_RC[has_none_R, 3]
         weight_RC[has_none_R, 3] = 0.0
         return weight_RC
@@ -150,7 +150,14 @@ class Mixture:
         return self.catalogue.by_genre.draw(genre_R, at_R, draw_RN[:, 2])
 
     def _again(self, row_R: Rows, at_R: Int64, draw_RN: Float64) -> Int32:
-        known_R = np.minimum(self.num_plays_B[row_R], NEWEST)
-        return self.newest_BW[row_R, (draw_RN[:, 1] * known_R).astype(np.int64)]
+        """Draw among the newest plays but the very newest; plays are written round and round."""
+        num_R = self.num_plays_B[row_R]
+        old_R = np.minimum(num_R, NEWEST) - JUST_PLAYED
+        play_R = num_R - JUST_PLAYED - 1 - (draw_RN[:, 1] * old_R).astype(np.int64)
+        return self.newest_BW[row_R, play_R % NEWEST]
 
-
+    def _again_chance(self, row_R: Rows, track_R: Int32) -> Float64:
+        num_R = self.num_plays_B[row_R]
+        back_RW = (num_R[:, None] - 1 - np.arange(NEWEST)) % NEWEST  # how many plays ago each place was written
+        is_it_RW = (self.newest_BW[row_R] == track_R[:, None]) & (back_RW >= JUST_PLAYED)
+        return is_it_RW.sum(axis=1) / np.maximum(np.minimum(num_R, NEWEST) - JUST_PLAYED, 1)

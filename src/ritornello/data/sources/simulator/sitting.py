@@ -16,6 +16,7 @@ from ritornello.data.sources.simulator.randomness import Draw, Float64, UInt64, 
 from ritornello.data.sources.simulator.world import World
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS
 
+ROUND = 16  # the longest loop, in tracks
 FOCUS_LENGTH = 1.5  # sessions in the background last longer
 
 
@@ -39,7 +40,8 @@ class Sitting:
         self.num_offers_B: Int64 = np.zeros(size, np.int64)
         self.bad_offers_B: Int64 = np.zeros(size, np.int64)
         self.last_track_B: Int32 = np.full(size, -1, np.int32)
-        self.loops_B: Bool = np.zeros(size, bool)
+        self.played_BW: Int32 = np.full((size, ROUND), -1, np.int32)  # the newest plays, written round and round
+        self.loop_B: Int64 = np.zeros(size, np.int64)  # how many plays back the next one is, 0: not looping
 
     def begin(  # noqa: PLR0913
         self,
@@ -73,8 +75,20 @@ class Sitting:
         for count_B in (self.num_steps_B, self.num_plays_B, self.num_offers_B, self.bad_offers_B):
             count_B[row_R] = 0
         self.last_track_B[row_R] = -1
-        self.loops_B[row_R] = False
+        self.loop_B[row_R] = 0
         self.pull_BM[row_R] = library_weights(world, catalogue, listeners, memory, self.mood, row_R, at_R)
+
+    def played_again(self, row_R: Rows) -> Int32:
+        """Return the track that comes round again, -1 where a listener is not looping."""
+        loop_R = self.loop_B[row_R]
+        track_R = self.played_BW[row_R, (self.num_plays_B[row_R] - loop_R) % ROUND]
+        return np.where(loop_R > 0, track_R, np.int32(-1))
+
+    def play(self, row_R: Rows, track_R: Int32) -> None:
+        """Count a play of the session."""
+        self.played_BW[row_R, self.num_plays_B[row_R] % ROUND] = track_R
+        self.num_plays_B[row_R] += 1
+        self.last_track_B[row_R] = track_R
 
     def is_over(self, row_R: Rows, max_steps: int) -> Bool:
         """Tell whose session has ended: patience gone, enough played, no time left."""

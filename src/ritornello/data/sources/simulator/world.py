@@ -45,8 +45,8 @@ class CatalogueConfig(Rules, frozen=True):
     tracks_per_album: Annotated[int, msgspec.Meta(ge=1)] = 8
     new_share: Share = 0.08
     age_years: Positive = 8.0
-    fame_spread: NotNegative = 1.3
-    hit_spread: NotNegative = 0.9
+    fame_spread: NotNegative = 0.7
+    hit_spread: NotNegative = 0.45
     artist_lean: NotNegative = 0.9
     track_lean: NotNegative = 0.55
 
@@ -66,27 +66,31 @@ class ListenerConfig(Rules, frozen=True):
     begins_share: Share = 0.3
     hour_pull: NotNegative = 0.9
     library: Positive = 24.0
+    mainstream: float = 0.1
+    mainstream_spread: NotNegative = 0.15
 
 
 class SessionConfig(Rules, frozen=True):
     """When and how long: a session's `length` is in plays (log mean of its plan), patience runs out earlier.
 
-    Rows of `origins` are intents (comfort, explore, focus, search), columns where the next track comes from: the own
+    After a finished track a listener may begin to play the last few tracks again, round and round (`loop`, going on with
+    `loop_on`). Rows of `origins` are intents (comfort, explore, focus, search), columns where the next track comes from: the own
     library, more of the same artist, a search, browsing, the service's offer.
     """
 
-    length: Positive = 9.5
+    length: Positive = 7.8
     length_spread: NotNegative = 0.85
     max_steps: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 160
     intents: tuple[float, float, float, float] = (0.36, 0.28, 0.22, 0.14)
     origins: tuple[tuple[float, float, float, float, float], ...] = (
-        (0.50, 0.14, 0.03, 0.05, 0.28),
-        (0.10, 0.14, 0.08, 0.14, 0.54),
-        (0.28, 0.16, 0.00, 0.02, 0.54),
-        (0.20, 0.34, 0.18, 0.10, 0.18),
+        (0.08, 0.36, 0.05, 0.20, 0.31),
+        (0.02, 0.20, 0.09, 0.25, 0.44),
+        (0.04, 0.35, 0.00, 0.11, 0.50),
+        (0.04, 0.47, 0.20, 0.15, 0.14),
     )
     autoplay: tuple[float, float, float, float] = (0.3, 0.4, 0.9, 0.2)
-    loop: Share = 0.07
+    loop: Share = 0.026
+    loop_on: Share = 0.88
     patience: Positive = 4.0
     skip_cost: NotNegative = 1.0
     ignore_cost: NotNegative = 0.18
@@ -103,6 +107,7 @@ class AppealConfig(Rules, frozen=True):
     taste_zero: float = 0.55
     interest_weight: NotNegative = 0.12
     quirk: NotNegative = 0.8
+    known: NotNegative = 2.0
     language: NotNegative = 0.8
     mood: NotNegative = 3.0
     familiar: NotNegative = 0.9
@@ -122,10 +127,10 @@ class ChainConfig(Rules, frozen=True):
     early: tuple[float, float] = (-2.0, 0.9)
     middle: tuple[float, float] = (-1.75, 0.75)
     late: tuple[float, float] = (-2.6, 0.5)
-    early_s: Positive = 12.0
+    early_s: Positive = 10.0
     passive_hazard: Share = 0.25
     like: tuple[float, float] = (-4.9, 1.1)
-    dislike: tuple[float, float] = (-6.6, 0.7)
+    dislike: tuple[float, float] = (-8.3, 0.7)
     playlist_add: tuple[float, float] = (-5.6, 0.9)
     download: tuple[float, float] = (-6.2, 0.8)
     share: tuple[float, float] = (-7.0, 0.8)
@@ -139,8 +144,8 @@ class LoggingConfig(Rules, frozen=True):
 
     uniform: Share = 0.1
     popular: Share = 0.3
-    genre: Share = 0.45
-    again: Share = 0.15
+    genre: Share = 0.54
+    again: Share = 0.06
 
 
 class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,7 +188,7 @@ PRESETS = {
     "default": World(),
     # Half of the tracks are skipped before the end, a quarter within seconds, as on a large streaming service.
     "quick_skips": World(
-        preset="quick_skips", chain=ChainConfig(early=(-1.0, 0.9), middle=(-1.45, 0.75), late=(-2.2, 0.5))
+        preset="quick_skips", chain=ChainConfig(early=(-0.8, 0.9), middle=(-1.45, 0.75), late=(-2.2, 0.5))
     ),
     "plain": World(preset="plain", switches=Switches(*[False] * len(SWITCHES))),
     **{f"no_{name}": without(name) for name in SWITCHES},

@@ -1,0 +1,95 @@
+"""Is the world like the real one? Its statistics beside those of real logs and published figures, target by target.
+
+Each world is observed as the real log was made before it is measured: see `calibration_targets`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ritornello.data.sources.simulator.catalogue import build_catalogue
+from ritornello.data.sources.simulator.generate import live_through
+from ritornello.data.sources.simulator.randomness import Draw, keys, normal, uniform
+from ritornello.data.sources.simulator.world import World, make_world
+from ritornello.evaluation.calibration_targets import TARGETS, Target
+from ritornello.evaluation.listening_statistics import listening_statistics
+from ritornello.evaluation.scrobbles import observe_long_histories, observe_scrobbles
+from ritornello.evaluation.service_statistics import rating_statistics, service_statistics
+from ritornello.schema import ACTION, AT, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID, Action
+
+# Both real logs span about a year. The sampled one was cut to its most played tracks: a small catalogue stands for these.
+SIZES = {
+    "service": {"listeners": 2_000, "tracks": 10_000, "days": 60},
+    "scrobbles_sampled": {"listeners": 2_500, "tracks": 10_000, "days": 365},
+    "scrobbles_long": {"listeners": 600, "tracks": 60_000, "days": 365},
+}
+SAMPLED_SHARE = 0.1
+APPEAL = "appeal"
+RATERS = 400
+RATING_NOISE = 2.8
+RATING_EDGES = (-2.6, -1.1, 0.4, 1.9)  # appeals at which a rating changes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """A target with what the simulated world has."""
+
+    target: Target
+    simulated: float
+
+    @property
+    def is_met(self) -> bool:
+        """Tell whether it is near enough."""
+        return self.target.is_met(self.simulated)
+
+
+def check(targets: tuple[Target, ...] = TARGETS, *, seed: int = 1) -> list[Checked]:
+    """Simulate what the targets need, each world once, and measure it."""
+    figures: dict[tuple[str, str], dict[str, float]] = {}
+    for target in targets:
+        key = target.preset, target.world
+        if key not in figures:
+            world = make_world(target.preset, seed=seed, **SIZES[target.world])
+            figures[key] = measure(world, simulate(world), target.world)
+    return [Checked(target=target, simulated=figures[target.preset, target.world][target.statistic]) for target in targets]
+
+
+def measure(world: World, events: pl.DataFrame, observed: str) -> dict[str, float]:
+    """Return the statistics of one simulated log, observed in one way."""
+    if observed == "service":
+        return service_statistics(events) | ratings(world, events)
+    return listening_statistics(observe(events, observed))
+
+
+def observe(events: pl.DataFrame, observed: str) -> pl.DataFrame:
+    """Return what the makers of the real log would have kept."""
+    if observed == "scrobbles_long":
+        return observe_long_histories(events)
+    return observe_scrobbles(events, session_share=SAMPLED_SHARE, top_tracks=None, seed=1)
+
+
+def simulate(world: World) -> pl.DataFrame:
+    """Return everything that happens in a world but impressions, with the appeal of each track at that moment."""
+    rows = live_through(world, build_catalogue(world), np.arange(1, world.listeners + 1))[1]
+    is_kept_R = rows.action_R != Action.IMPRESSION
+    return pl.DataFrame(
+        {
+            USER_ID: rows.id_R[is_kept_R],
+            AT: rows.at_R[is_kept_R],
+            TRACK_ID: rows.track_R[is_kept_R],
+            ACTION: rows.action_R[is_kept_R],
+            PLAYED_MS: rows.played_ms_R[is_kept_R],
+            TRACK_MS: rows.track_ms_R[is_kept_R],
+            APPEAL: rows.appeal_R[is_kept_R],
+        }
+    )
+
+
+def ratings(world: World, events: pl.DataFrame) -> dict[str, float]:
+    """Ask some listeners for a rating of what they played, as a study would: the appeal in five steps, with noise."""
+    asked = events.filter((pl.col(ACTION) == Action.PLAY) & (pl.col(USER_ID) <= RATERS))
+    parent_R = keys(np.full(len(asked), world.seed, np.uint64), asked[USER_ID].to_numpy())
+    noise_R = normal(uniform(keys(parent_R, asked[AT].to_numpy()), Draw.GLANCE))
+    rating_R = 1.0 + np.searchsorted(RATING_EDGES, asked[APPEAL].to_numpy() + RATING_NOISE * noise_R)
+    return rating_statistics((asked[PLAYED_MS] / asked[TRACK_MS]).to_numpy(), rating_R)
