@@ -24,6 +24,7 @@ class Mood:
     def __init__(self, listeners: Listeners) -> None:
         self.vector_BKD: Float32 = listeners.vector_BKD.copy()
         self.strength_BK: Float64 = listeners.weight_BK.copy()
+        self.advantage_BK: Float32 = np.zeros(self.strength_BK.shape, np.float32)
         self.energy_B: Float64 = np.full(len(listeners), 0.5)
 
     def begin(
@@ -43,6 +44,7 @@ class Mood:
             strength_RK /= strength_RK.sum(axis=1, keepdims=True)
         self.vector_BKD[row_R] = interest_vectors(world, listeners, row_R, at_R)
         self.strength_BK[row_R] = strength_RK
+        self.advantage_BK[row_R] = world.appeal.interest_weight * np.log(np.maximum(strength_RK, 1e-30))
         self.energy_B[row_R] = energy_R
 
 
@@ -52,8 +54,7 @@ def taste(
     """Return what listeners think of tracks [R, N] apart from how often they heard them."""
     settings = world.appeal
     match_RNK = np.einsum("rkd,rnd->rnk", mood.vector_BKD[row_R], catalogue.vector_TD[track_RN])
-    strength_RK = np.log(np.maximum(mood.strength_BK[row_R], 1e-30)).astype(np.float32)
-    match_RNK += (np.float32(settings.interest_weight) * strength_RK)[:, None, :]
+    match_RNK += mood.advantage_BK[row_R][:, None, :]
     appeal_RN = settings.taste * (match_RNK.max(axis=2) - settings.taste_zero)
     quirk_RN = normal(uniform(keys(listeners.key_B[row_R, None], track_RN), Draw.TASTE))
     language_RN = catalogue.language_T[track_RN]

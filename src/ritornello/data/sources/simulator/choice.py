@@ -39,7 +39,7 @@ class Origin(IntEnum):
 
 
 SOURCES = ("library", "artist", "search", "browse", "offer")
-LOOKED_AT = {Origin.ARTIST: 3, Origin.SEARCH: 8, Origin.BROWSE: 4}
+LOOKED_AT = {Origin.ARTIST: 2, Origin.SEARCH: 5, Origin.BROWSE: 3}
 TIRED_OF_OFFERS = 0.75  # the service loses so much of its share with each bad offer in a row
 
 

@@ -30,6 +30,7 @@ SEARCH_MS = 4 * ONE_SECOND_MS  # from typing to the first note
 GLANCE_MS = 2 * ONE_SECOND_MS
 ACT_MS = 40  # an act follows the end of its track at once, each kind at its own moment
 SLATE = 10  # offers of one request
+LOOPS_FROM = 3  # plays of a session, before anything comes round again
 WAITING_STEPS = 6  # sessions begin in batches: nobody notices, and a batch costs little more than one
 
 
@@ -288,9 +289,11 @@ class Engine:
         settings, sitting = self.world.sessions, self.sitting
         draw_PN = uniforms(key_P, Draw.LOOP, 2)
         is_looping_P = sitting.loop_B[row_P] > 0
-        goes_on_P = is_good_P & (draw_PN[:, 0] < np.where(is_looping_P, settings.loop_on, settings.loop))
         longest_P = np.minimum(sitting.num_plays_B[row_P], ROUND)
-        length_P = np.where(is_looping_P, sitting.loop_B[row_P], 1 + (np.sqrt(draw_PN[:, 1]) * longest_P).astype(np.int64))
+        starts_P = np.where(longest_P >= LOOPS_FROM, settings.loop, 0.0)
+        goes_on_P = is_good_P & (draw_PN[:, 0] < np.where(is_looping_P, settings.loop_on, starts_P))
+        drawn_P = 1 + (np.sqrt(draw_PN[:, 1]) * longest_P).astype(np.int64)  # longer rounds are more usual
+        length_P = np.where(is_looping_P, sitting.loop_B[row_P], drawn_P)
         sitting.loop_B[row_P] = np.where(goes_on_P, length_P, 0)
 
     def rows_of(

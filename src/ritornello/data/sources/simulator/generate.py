@@ -21,16 +21,15 @@ from ritornello.data.sources.simulator.catalogue import Catalogue, build_catalog
 from ritornello.data.sources.simulator.catalogue_tables import write_tables
 from ritornello.data.sources.simulator.engine import Engine
 from ritornello.data.sources.simulator.given_catalogue import read_given
-from ritornello.data.sources.simulator.listeners import Listeners, groups
+from ritornello.data.sources.simulator.listeners import Listeners, groups, listener_keys, sessions_a_day
 from ritornello.data.sources.simulator.log import Log, LogRows, event_table, truth_table
 from ritornello.data.sources.simulator.policy import Mixture
 from ritornello.data.sources.simulator.world import VERSION, World
 from ritornello.schema import USER_ID, Action
 
 EVENTS, CATALOGUE, TRUTH, WORLD_FILE = "events", "catalogue", "truth", "world.json"
-LARGEST_SHARD = 8192
-SMALLEST_SHARD = 250
-SHARD_DAYS = 60  # of a shard of the largest size; a longer log has smaller shards, so that memory stays bounded
+SHARD_SESSIONS = 160_000  # expected in a shard, at most: it bounds the memory of a process
+LEAST_SHARDS = 4  # so that a small world has work for several processes
 ROW_GROUP = 250_000
 
 
@@ -129,11 +128,17 @@ def read_world(folder: Path) -> Described:
 
 
 def shards(world: World) -> list[Int64]:
-    """Return the listeners of each shard, by id; sizes depend on the world alone."""
-    largest = max(SMALLEST_SHARD, LARGEST_SHARD * SHARD_DAYS // max(world.days, SHARD_DAYS))
-    size = min(largest, max(SMALLEST_SHARD, -(-world.listeners // 4)))
+    """Return the listeners of each shard, by id; who listens about as much is simulated together, the busiest first.
+
+    All of a shard take their steps at once, so that a shard lasts as long as its busiest listener.
+    """
     id_U = np.arange(1, world.listeners + 1, dtype=np.int64)
-    return [id_U[start : start + size] for start in range(0, len(id_U), size)]
+    rate_U = sessions_a_day(world, listener_keys(world, id_U))
+    order_U = np.lexsort((id_U, -rate_U))
+    expected_U = np.cumsum(rate_U[order_U]) * world.days
+    num_shards = min(world.listeners, max(LEAST_SHARDS, int(np.ceil(expected_U[-1] / SHARD_SESSIONS))))
+    shard_U = np.minimum((expected_U / expected_U[-1] * num_shards).astype(np.int64), num_shards - 1)
+    return [np.sort(id_U[order_U[shard_U == shard]]) for shard in np.unique(shard_U)]
 
 
 def live_through(world: World, catalogue: Catalogue, id_B: Int64) -> tuple[Engine, LogRows]:

@@ -34,6 +34,6 @@ def fill_libraries(world: World, catalogue: Catalogue, listeners: Listeners, mem
         day_R = listeners.joined_day_B[row_R] - OLDEST_DAYS ** draw_RN[:, 0]
         place_R = memory.find(row_R, track_R[:, None])[:, 0]
         place_R = memory.make_room(row_R, track_R, catalogue.artist_T[track_R], place_R, day_R)
-        memory.plays_BM[row_R, place_R] += 1.0 + np.floor(-3.0 * np.log(draw_RN[:, 1]))
-        memory.bond_BM[row_R, place_R] = appeal.bond(quality_R)
-        memory.day_BM[row_R, place_R] = day_R
+        memory.plays_BM[row_R, place_R] += np.floor(-3.0 * np.log(draw_RN[:, 1]))
+        is_skip_R = np.zeros(len(row_R), bool)
+        memory.record(row_R, place_R, day_R, is_skip_R=is_skip_R, bond_R=appeal.bond(quality_R))

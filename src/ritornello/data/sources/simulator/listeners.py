@@ -56,10 +56,20 @@ class Listeners:
         return np.count_nonzero(self.weight_BK > 0, axis=1)
 
 
+def sessions_a_day(world: World, key_B: UInt64) -> Float64:
+    """Return how often listeners listen; one uniform number of their traits tells."""
+    return world.listening.rate * np.exp(world.listening.rate_spread * normal(uniforms(key_B, Draw.TRAITS, 1)[:, 0]))
+
+
+def listener_keys(world: World, id_B: Int64) -> UInt64:
+    """Return the keys that name listeners in every draw."""
+    return keys(np.full(len(id_B), world.seed + 1, np.uint64), id_B)
+
+
 def invent_listeners(world: World, catalogue: Catalogue, id_B: Int64) -> Listeners:
     """Invent the listeners of these ids; each comes out the same whoever else is asked for."""
     settings = world.listening
-    key_B = keys(np.full(len(id_B), world.seed + 1, np.uint64), id_B)
+    key_B = listener_keys(world, id_B)
     trait_BN = uniforms(key_B, Draw.TRAITS, TRAITS)
     is_newcomer_B = trait_BN[:, 1] < settings.newcomers
     late_day_B = world.days * (0.5 + 0.5 * trait_BN[:, 2])
@@ -68,7 +78,7 @@ def invent_listeners(world: World, catalogue: Catalogue, id_B: Int64) -> Listene
     return Listeners(
         id_B=id_B,
         key_B=key_B,
-        rate_B=settings.rate * np.exp(settings.rate_spread * normal(trait_BN[:, 0])),
+        rate_B=sessions_a_day(world, key_B),
         joined_day_B=np.where(is_newcomer_B, late_day_B, 0.0),
         shift_hours_B=2.0 * normal(trait_BN[:, 3]),
         language_B=np.searchsorted(np.cumsum(LANGUAGE_SHARES), trait_BN[:, 4]).clip(0, 7).astype(np.int32),

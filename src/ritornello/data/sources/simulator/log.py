@@ -30,7 +30,7 @@ UNKNOWN = -1
 HOME, RADIO = 0, 1
 SCENES = ("home", "radio")  # a page to pick from; a stream that plays by itself
 INTENTS = tuple(intent.name.lower() for intent in Intent)
-ACTIONS = ("", *(action.name.lower() for action in Action))
+ACTIONS = ("none", *(action.name.lower() for action in Action))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,11 +67,11 @@ class Log:
         return sum(len(part.id_R) for part in self.parts)
 
     def rows(self) -> LogRows:
-        """Return all rows by time; rows of the same moment by listener, then as they came."""
+        """Return all rows by time; rows of the same moment stay as they came."""
         joined = {
             field.name: np.concatenate([getattr(part, field.name) for part in self.parts]) for field in fields(LogRows)
         }
-        order_R = np.lexsort((joined["id_R"], joined["at_R"]))
+        order_R = np.argsort(joined["at_R"], kind="stable")
         return LogRows(**{name: array_R[order_R] for name, array_R in joined.items()})
 
 
@@ -106,15 +106,11 @@ def truth_table(rows: LogRows) -> pl.DataFrame:
 
 
 def words(code_R: Int8, names: tuple[str, ...]) -> pl.Series:
-    """Return codes as words, unknown ones as null."""
-    series = pl.Series(code_R.astype(np.int8))
-    allowed = [name for name in names if name]
-    return series.replace_strict(
-        list(range(len(names))), [name or None for name in names], default=None, return_dtype=pl.Enum(allowed)
-    )
+    """Return codes as words; code n is the n-th name."""
+    return pl.Series(code_R.astype(np.uint8)).cat.to(pl.Enum(names))
 
 
 def known(number_R: NDArray[np.integer]) -> pl.Series:
     """Return numbers with null for the unknown ones."""
-    series = pl.Series("number", number_R)
-    return pl.select(pl.when(series >= 0).then(series)).to_series()
+    series = pl.Series(number_R)
+    return series.set(series < 0, None)

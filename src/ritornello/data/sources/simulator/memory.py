@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Float32, Int32
 from ritornello.data.sources.simulator.randomness import Float64
 
-PLACES = 96
+PLACES = 64
 NOBODY = -1
 JUST_HEARD_DAYS = 0.1
+LASTING_DAYS = 15.0  # a memory lasts so long for e - 1 listens
 Rows = NDArray[np.intp]
 
 
@@ -30,14 +31,16 @@ class Memory:
         self.skips_BM: Float32 = np.zeros(shape, np.float32)
         self.day_BM: Float32 = np.full(shape, -1e4, np.float32)
         self.bond_BM: Float32 = np.zeros(shape, np.float32)
+        self.fades_day_BM: Float32 = np.full(shape, -1e4, np.float32)
         self.is_liked_BM: Bool = np.zeros(shape, bool)
 
     def find(self, row_R: Rows, track_RN: Int32) -> Rows:
         """Return the place of each row's tracks [R, N], -1 where one is not remembered."""
         is_it_RNM = self.track_BM[row_R][:, None, :] == track_RN[:, :, None]
-        place_RN = is_it_RNM.argmax(axis=2)
-        is_found_RN = np.take_along_axis(is_it_RNM, place_RN[:, :, None], axis=2)[:, :, 0]
-        return np.where(is_found_RN, place_RN, NOBODY)
+        index_P, place_P = np.divmod(np.flatnonzero(is_it_RNM), PLACES)
+        place_RN = np.full(track_RN.size, NOBODY)
+        place_RN[index_P] = place_P
+        return place_RN.reshape(track_RN.shape)
 
     def plays(self, row_R: Rows, place_R: Rows) -> Float32:
         """Return how often each remembered track was listened to; 0 for unknown ones."""
@@ -59,11 +62,10 @@ class Memory:
 
     def annoyance(self, row_R: Rows, artist_R: Int32, day_R: Float64) -> Float64:
         """Return how often each artist's tracks were skipped lately, fading with the days."""
-        is_theirs_RM = self.artist_BM[row_R] == artist_R[:, None]
-        index_R, place_R = np.nonzero(is_theirs_RM)
-        where = (row_R[index_R], place_R)
-        faded_P = self.skips_BM[where] * np.exp2(-(day_R[index_R] - self.day_BM[where]) / self.annoyance_days)
-        return np.bincount(index_R, weights=faded_P, minlength=len(row_R))
+        index_P, place_P = np.divmod(np.flatnonzero(self.artist_BM[row_R] == artist_R[:, None]), PLACES)
+        where = (row_R[index_P], place_P)
+        faded_P = self.skips_BM[where] * np.exp2(-(day_R[index_P] - self.day_BM[where]) / self.annoyance_days)
+        return np.bincount(index_P, weights=faded_P, minlength=len(row_R))
 
     def pull(self, row_R: Rows, day_R: Float64) -> Float32:
         """Return how strongly each memory [R, M] calls to be heard again: bonds, exposures and their age.
@@ -86,10 +88,7 @@ class Memory:
         if len(new_R) == 0:
             return place_R
         row_N = row_R[new_R]
-        age_NM = np.maximum(day_R[new_R].astype(np.float32)[:, None] - self.day_BM[row_N], np.float32(0.02))
-        strength_NM = (self.plays_BM[row_N] + self.skips_BM[row_N] + 4 * self.is_liked_BM[row_N]) / age_NM
-        strength_NM[self.track_BM[row_N] == NOBODY] = -1.0
-        faintest_N = strength_NM.argmin(axis=1)
+        faintest_N = self.fades_day_BM[row_N].argmin(axis=1)
         where = (row_N, faintest_N)
         self.track_BM[where] = track_R[new_R]
         self.artist_BM[where] = artist_R[new_R]
@@ -111,3 +110,4 @@ class Memory:
         self.plays_BM[where] += heard_R
         self.bond_BM[where] = bond_R
         self.day_BM[where] = day_R
+        self.fades_day_BM[where] = day_R + LASTING_DAYS * (np.log1p(self.plays_BM[where]) + 2 * self.is_liked_BM[where])

@@ -17,18 +17,22 @@ MOMENTS = np.int64(1) << 44  # ms since 1970 fit below it until the year 2527
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Tracks sorted by group and release. `key_T` is group and release in one number, `cum_T1` sums the weights before."""
+    """Tracks sorted by group and release. `key_T` is group and release in one number, `cum_T1` sums the weights before,
+    `start_G` says where each group begins."""
 
     track_T: Int32
     key_T: Int64
     cum_T1: Float64
+    start_G: NDArray[np.intp]
 
     @classmethod
     def of(cls, group_T: NDArray[np.integer], released_at_T: Int64, weight_T: Float64) -> Self:
         """Sort tracks onto a shelf."""
         order_T = np.lexsort((np.arange(len(group_T)), released_at_T, group_T))
         key_T = group_T[order_T].astype(np.int64) * MOMENTS + np.maximum(released_at_T[order_T], 0)
-        return cls(order_T.astype(np.int32), key_T, np.r_[0.0, np.cumsum(weight_T[order_T])])
+        groups_G = np.arange(int(group_T.max(initial=-1)) + 1, dtype=np.int64)
+        start_G = np.searchsorted(key_T, groups_G * MOMENTS)
+        return cls(order_T.astype(np.int32), key_T, np.r_[0.0, np.cumsum(weight_T[order_T])], start_G)
 
     def weight(self, group_B: NDArray[np.integer], now_B: Int64, *, since_B: Int64 | int = 0) -> Float64:
         """Return the weight of what each group has released since a moment, up to now."""
@@ -51,6 +55,7 @@ class Shelf:
         self, group_B: NDArray[np.integer], now_B: Int64, since_B: Int64 | int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return where each group's released tracks begin and end."""
-        start_B = group_B.astype(np.int64) * MOMENTS
-        low_B = np.searchsorted(self.key_T, start_B + since_B, side="left")
-        return low_B, np.searchsorted(self.key_T, start_B + now_B, side="right")
+        key_B = group_B.astype(np.int64) * MOMENTS
+        is_all = isinstance(since_B, int) and since_B == 0
+        low_B = self.start_G[group_B] if is_all else np.searchsorted(self.key_T, key_B + since_B, side="left")
+        return low_B, np.searchsorted(self.key_T, key_B + now_B, side="right")

@@ -40,7 +40,7 @@ class Switches(Rules, frozen=True):
 class CatalogueConfig(Rules, frozen=True):
     """Artists, albums and tracks: `*_spread` are standard deviations of the log, `*_lean` tangents of an angle of taste."""
 
-    dimensions: Annotated[int, msgspec.Meta(ge=2, le=64)] = 16
+    dimensions: Annotated[int, msgspec.Meta(ge=2, le=64)] = 12
     tracks_per_artist: Positive = 10.0
     tracks_per_album: Annotated[int, msgspec.Meta(ge=1)] = 8
     new_share: Share = 0.08
@@ -57,11 +57,11 @@ class ListenerConfig(Rules, frozen=True):
     rate: Positive = 0.24
     rate_spread: NotNegative = 0.75
     newcomers: Share = 0.12
-    max_interests: Annotated[int, msgspec.Meta(ge=1, le=12)] = 6
+    max_interests: Annotated[int, msgspec.Meta(ge=1, le=12)] = 5
     more_interests: Share = 0.6
     interest_lean: NotNegative = 0.55
     drift_lean: NotNegative = 0.5
-    swing: NotNegative = 1.3
+    swing: NotNegative = 1.5
     swing_days: tuple[float, float] = (25.0, 140.0)
     begins_share: Share = 0.3
     hour_pull: NotNegative = 0.9
@@ -89,8 +89,8 @@ class SessionConfig(Rules, frozen=True):
         (0.04, 0.47, 0.20, 0.15, 0.14),
     )
     autoplay: tuple[float, float, float, float] = (0.3, 0.4, 0.9, 0.2)
-    loop: Share = 0.026
-    loop_on: Share = 0.88
+    loop: Share = 0.046
+    loop_on: Share = 0.9
     patience: Positive = 4.0
     skip_cost: NotNegative = 1.0
     ignore_cost: NotNegative = 0.18
@@ -107,7 +107,7 @@ class AppealConfig(Rules, frozen=True):
     taste_zero: float = 0.55
     interest_weight: NotNegative = 0.12
     quirk: NotNegative = 0.8
-    known: NotNegative = 2.0
+    known: NotNegative = 3.0
     language: NotNegative = 0.8
     mood: NotNegative = 3.0
     familiar: NotNegative = 0.9
@@ -144,8 +144,8 @@ class LoggingConfig(Rules, frozen=True):
 
     uniform: Share = 0.1
     popular: Share = 0.3
-    genre: Share = 0.54
-    again: Share = 0.06
+    genre: Share = 0.56
+    again: Share = 0.04
 
 
 class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
