@@ -87,6 +87,8 @@ def prepare(root: Root) -> None:
     with progress_bars() as progress:
         report = make(Workspace(root), progress=progress)
     typer.echo(f"prepared {report.events:,} events of {report.users:,} users on {report.tracks:,} tracks")
+    if report.impressions:
+        typer.echo(f"left out {report.impressions:,} impressions: they are what a service did, not the listeners")
     if report.duplicates:
         typer.echo(f"dropped {report.duplicates:,} exact duplicates")
 

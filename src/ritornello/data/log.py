@@ -12,19 +12,23 @@ from ritornello.artifacts import Workspace
 from ritornello.contracts import Float32
 from ritornello.data import ids, labels
 from ritornello.data.coding import IdCoder
-from ritornello.data.parts import PART_FILE, parts_of, rows_in
+from ritornello.data.parts import PART_FILE, impressions_in, parts_of, rows_in
 from ritornello.data.shards import EventBatch
-from ritornello.schema import ACTION, AT, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID
+from ritornello.schema import ACTION, AT, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID, Action
 
 BATCH_EVENTS = 500_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Log:
-    """All events, oldest ingest first, and the types that identifiers are read in."""
+    """What listeners did, oldest ingest first, and the types that identifiers are read in.
+
+    Impressions are left out and counted: they are what a service did, and no part of a listener's behaviour.
+    """
 
     events: pl.LazyFrame
     num_events: int
+    num_impressions: int
     user_type: pl.DataType
     track_type: pl.DataType
 
@@ -36,9 +40,12 @@ def read_log(workspace: Workspace) -> Log:
         ValueError: when there are no events, or a part is damaged.
     """
     parts = parts_of(workspace.events)
-    num_events = sum(rows_in(part) for part in parts)
-    if num_events == 0:
+    num_rows = sum(rows_in(part) for part in parts)
+    if num_rows == 0:
         raise ValueError(f"{workspace.root} has no events: run `ritornello ingest {workspace.root} FILE` first")
+    num_impressions = sum(impressions_in(part) for part in parts)
+    if num_impressions == num_rows:
+        raise ValueError(f"{workspace.root} has {num_rows:,} impressions and nothing else: no one has listened to anything")
     scans = [pl.scan_parquet(part / PART_FILE, glob=False) for part in parts]
     schemas = [pl.read_parquet_schema(part / PART_FILE) for part in parts]
     tables = [pl.read_parquet_schema(part / PART_FILE) for part in parts_of(workspace.catalogue / "tracks")]
@@ -49,8 +56,14 @@ def read_log(workspace: Workspace) -> Log:
         ids.as_text(pl.col(TRACK_ID), track_type),
         *(pl.col(name) for name in (AT, ACTION, PLAYED_MS, TRACK_MS)),
     )
-    events = pl.concat([scan.select(columns) for scan in scans])
-    return Log(events=events, num_events=num_events, user_type=user_type, track_type=track_type)
+    events = pl.concat([scan.select(columns) for scan in scans]).filter(pl.col(ACTION) != Action.IMPRESSION)
+    return Log(
+        events=events,
+        num_events=num_rows - num_impressions,
+        num_impressions=num_impressions,
+        user_type=user_type,
+        track_type=track_type,
+    )
 
 
 def coded_batches(log: Log, users: IdCoder, tracks: IdCoder, track_ms_C: NDArray[np.float64]) -> Iterator[EventBatch]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from ritornello.artifacts import sync
-from ritornello.schema import ARTIST_ID, ARTIST_NAME, AT, FIRST_AT, GENRE, TITLE, TRACK_ID
+from ritornello.schema import ACTION, ARTIST_ID, ARTIST_NAME, AT, FIRST_AT, GENRE, TITLE, TRACK_ID, Action
 
 PART_FILE = "part-00000.parquet"
 DESCRIBED_FILE = "described.parquet"
@@ -64,8 +64,22 @@ def rows_in(part: Path) -> int:
     Raises:
         ValueError: when the part is damaged.
     """
+    return count(part, pl.len())
+
+
+def impressions_in(part: Path) -> int:
+    """Count the impressions among the events of a part.
+
+    Raises:
+        ValueError: when the part is damaged.
+    """
+    return count(part, (pl.col(ACTION) == Action.IMPRESSION).sum())
+
+
+def count(part: Path, number: pl.Expr) -> int:
+    """Return a number of a part."""
     try:
-        return int(pl.scan_parquet(part / PART_FILE, glob=False).select(pl.len()).collect().item())
+        return int(pl.scan_parquet(part / PART_FILE, glob=False).select(number).collect().item())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise damaged(part, error) from error
 

@@ -39,6 +39,7 @@ class PrepareReport:
     events: int
     users: int
     tracks: int
+    impressions: int
     duplicates: int
     first_at: int
     last_at: int
@@ -176,6 +177,7 @@ def report_of(log: Log, users: pl.DataFrame, tracks: pl.DataFrame, writer: Seque
         events=writer.num_events,
         users=len(users),
         tracks=len(tracks),
+        impressions=log.num_impressions,
         duplicates=log.num_events - writer.num_events,
         first_at=users[FIRST_AT][0],
         last_at=writer.last_at,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, History, Int8, Int32, Int64
 from ritornello.data.sessions import number_sessions
+from ritornello.schema import Action
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +124,20 @@ def encode(
         play_ratio_BL=take(sequences.play_ratio_E, np.nan),  # type: ignore[arg-type]
         session_BL=take(sequences.session_E, -1),  # type: ignore[arg-type]
     )
+
+
+def before_plays(sequences: Sequences, event_R: NDArray[np.integer]) -> Int64:
+    """Return the position before which each play's history ends: before its own search, where it was searched for.
+
+    Who has typed a title has said what comes next; to repeat it is no prediction.
+    """
+    before_R = np.maximum(event_R - 1, 0)
+    is_own_search_R = (
+        (sequences.action_E[before_R] == Action.SEARCH)
+        & (sequences.track_E[before_R] == sequences.track_E[event_R])
+        & (event_R > sequences.start_U[np.searchsorted(sequences.start_U, event_R, side="right") - 1])
+    )
+    return np.asarray(event_R - is_own_search_R, dtype=np.int64)
 
 
 def end_before(sequences: Sequences, user_B: Int32, as_of_B: Int64) -> Int64:

@@ -52,7 +52,9 @@ def check(targets: tuple[Target, ...] = TARGETS, *, seed: int = 1) -> list[Check
         if key not in figures:
             world = make_world(target.preset, seed=seed, **SIZES[target.world])
             figures[key] = measure(world, simulate(world), target.world)
-    return [Checked(target=target, simulated=figures[target.preset, target.world][target.statistic]) for target in targets]
+    return [
+        Checked(target=target, simulated=figures[target.preset, target.world][target.statistic]) for target in targets
+    ]
 
 
 def measure(world: World, events: pl.DataFrame, observed: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Bool, History, Int32, Int64
 from ritornello.data import split
-from ritornello.data.sequence import Sequences, encode, from_events
+from ritornello.data.sequence import Sequences, before_plays, encode, from_events
 from ritornello.data.sessions import SESSION_GAP_MS
 from ritornello.evaluation.window_split import is_among, known_at, warm_tracks
 from ritornello.schema import ONE_DAY_MS, Action
@@ -103,7 +103,7 @@ def live_rows(
         user_R=both.user_E[scored_R],
         track_R=both.track_E[scored_R],
         at_R=both.at_E[scored_R],
-        end_R=kept_before_E[scored_R].astype(np.int64),
+        end_R=kept_before_E[before_plays(both, scored_R)].astype(np.int64),
         is_repeat_R=was_played_recently(warm)[kept_before_E[scored_R]],
         is_session_start_R=both.at_E[scored_R] - both.at_E[scored_R - 1] >= SESSION_GAP_MS,
     )

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Candidates, History, Int64, Only
 from ritornello.data import split
 from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences, encode
+from ritornello.data.sequence import Sequences, before_plays, encode
 from ritornello.pipeline import BATCH, Pipeline
 from ritornello.rank import Examples
-from ritornello.schema import ONE_DAY_MS, PADDING
+from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
 
 def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float) -> list[int]:
@@ -69,8 +69,9 @@ def next_examples(
     if len(event_R) > plays:
         chosen_R = np.sort(generator.choice(len(event_R), plays, replace=False))
         event_R, user_R, as_of_R = event_R[chosen_R], user_R[chosen_R], as_of_R[chosen_R]
+    end_R = before_plays(sequences, event_R)
     histories = (
-        encode(sequences, user_R[part], as_of_R[part], end_B=event_R[part])
+        encode(sequences, user_R[part], as_of_R[part], end_B=end_R[part])
         for part in (slice(start, start + BATCH) for start in range(0, len(event_R), BATCH))
     )
     track_R = sequences.track_E[event_R]
@@ -85,14 +86,13 @@ def next_examples(
 
 
 def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, NDArray[np.int32], Int64]:
-    """Return position, user and time of the listens in [start, end) by users with an event before `start`."""
+    """Return position, user and time of the plays that are no skips in [start, end) by users with an event before `start`."""
     at_E = sequences.at_E
     has_past_U = np.r_[np.add.reduceat(np.r_[at_E < start, False], sequences.start_U[:-1]) > 0]
     has_past_U &= np.diff(sequences.start_U) > 0
     user_E = sequences.user_E
-    is_row_E = (
-        (at_E >= start) & (at_E < end) & has_past_U[user_E] & is_listen(sequences.action_E, sequences.play_ratio_E)
-    )
+    is_listened_E = (sequences.action_E == Action.PLAY) & is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_row_E = (at_E >= start) & (at_E < end) & has_past_U[user_E] & is_listened_E
     event_R = np.flatnonzero(is_row_E).astype(np.int64)
     return event_R, user_E[event_R], np.asarray(at_E[event_R], dtype=np.int64)
 

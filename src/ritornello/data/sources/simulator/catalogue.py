@@ -43,6 +43,7 @@ GENRES = (
     ("chanson", 5, 0.35, 20),
     ("reggae", 5, 0.5, 14),
 )
+LATER_DAYS = 30  # music goes on coming out after the log has ended
 GENRE_NAMES = tuple(name for name, *_ in GENRES)
 FAMILY_G = np.array([family for _, family, *_ in GENRES])
 ENERGY_G = np.array([energy for _, _, energy, _ in GENRES])
@@ -179,7 +180,7 @@ def release_dates(artist_T: Int32, album_T: Int32, world: World, rng: np.random.
     is_new_B = rng.random(num_albums) < settings.new_share
     days_B = np.where(
         is_new_B,
-        rng.uniform(0, world.days, num_albums),
+        rng.uniform(0, world.days + LATER_DAYS, num_albums),
         -np.minimum(rng.exponential(settings.age_years * 365.0, num_albums), 20_000.0) - 1.0,
     )
     artist_B = artist_T[np.r_[0, np.flatnonzero(np.diff(album_T)) + 1]]

@@ -84,9 +84,7 @@ def listen(  # noqa: PLR0913  # what a play depends on
     )
 
 
-def expected_ms(
-    world: World, appeal_R: Float64, track_ms_R: Int64, *, bias_R: Float64, is_passive_R: Bool
-) -> Float64:
+def expected_ms(world: World, appeal_R: Float64, track_ms_R: Int64, *, bias_R: Float64, is_passive_R: Bool) -> Float64:
     """Return the mean of what `listen` draws."""
     early_R, middle_R, late_R = hazards(world, appeal_R, bias_R, is_passive_R)
     chorus_ms_R = np.minimum(CHORUS_RATIO * track_ms_R, CHORUS_MS)

@@ -6,6 +6,7 @@ ends the listener waits for the next one, which need not be at the same moment a
 in a session), P rows among them that play.
 """
 
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,12 @@ class Engine:
         self.sitting = Sitting(self.listeners)
         fill_libraries(world, catalogue, self.listeners, self.memory)
 
+    def fork(self) -> "Engine":
+        """Return the same listeners in the same state, for another policy to meet."""
+        twin = copy(self)
+        twin.memory, twin.sitting = deepcopy(self.memory), deepcopy(self.sitting)
+        return twin
+
     def run(self, policy: Policy, log: Log, first_day: int, last_day: int) -> None:
         """Live from the first day up to before the last one; write down what happens."""
         plan = schedule(self.world, self.listeners, first_day, last_day)
@@ -104,7 +111,7 @@ class Engine:
         )
 
     def step(self, row_R: Rows, policy: Policy, log: Log) -> None:
-        """Let every row meet one track; a policy that has nothing to offer ends the session."""
+        """Let every row meet one track."""
         sitting = self.sitting
         situation = Situation(
             row_R=row_R,
@@ -114,11 +121,6 @@ class Engine:
         )
         sitting.num_steps_B[row_R] += 1
         track_R, origin_R, propensity_R = self.next_tracks(situation, policy)
-        if (track_R < 0).any():
-            sitting.patience_B[row_R[track_R < 0]] = 0.0
-            found_R = np.flatnonzero(track_R >= 0)
-            situation, track_R = situation.take(found_R), track_R[found_R]
-            origin_R, propensity_R = origin_R[found_R], propensity_R[found_R]
         self.live(self.meet(situation, track_R, origin_R, propensity_R), policy, log)
 
     def next_tracks(self, situation: Situation, policy: Policy) -> tuple[Int32, NDArray[np.intp], Float64]:
@@ -142,7 +144,13 @@ class Engine:
             index_C = np.flatnonzero(origin_R == origin)
             if len(index_C):
                 track_R[index_C] = choice.choose(
-                    self.world, self.catalogue, self.listeners, self.memory, sitting.mood, situation.take(index_C), origin
+                    self.world,
+                    self.catalogue,
+                    self.listeners,
+                    self.memory,
+                    sitting.mood,
+                    situation.take(index_C),
+                    origin,
                 )
         index_C = np.flatnonzero((origin_R == Origin.LIBRARY) & ~loops_R)
         track_R[index_C] = self.from_library(row_R[index_C], situation.key_R[index_C])
@@ -170,15 +178,13 @@ class Engine:
         self.sitting.pull_BM[row_R, place_R] = 0.0
         return self.memory.track_BM[row_R, place_R]
 
-    def meet(
-        self, situation: Situation, track_R: Int32, origin_R: NDArray[np.intp], propensity_R: Float64
-    ) -> Step:
+    def meet(self, situation: Situation, track_R: Int32, origin_R: NDArray[np.intp], propensity_R: Float64) -> Step:
         """Let listeners judge their track: how much it appeals, and whether it is played at all."""
         world, memory, row_R = self.world, self.memory, situation.row_R
         place_R, day_R = memory.find(row_R, track_R[:, None])[:, 0], self.days(situation.at_R)
-        quality_R = appeal.taste(
-            world, self.catalogue, self.listeners, self.sitting.mood, row_R, track_R[:, None]
-        )[:, 0]
+        quality_R = appeal.taste(world, self.catalogue, self.listeners, self.sitting.mood, row_R, track_R[:, None])[
+            :, 0
+        ]
         appeal_R = (
             quality_R
             + appeal.exposure(world, memory, row_R, place_R, day_R)
@@ -297,7 +303,13 @@ class Engine:
         sitting.loop_B[row_P] = np.where(goes_on_P, length_P, 0)
 
     def rows_of(
-        self, met: Step, index_P: Rows, at_P: Int64, action: int | NDArray[np.integer], *, played_ms_P: Int64 | None = None
+        self,
+        met: Step,
+        index_P: Rows,
+        at_P: Int64,
+        action: int | NDArray[np.integer],
+        *,
+        played_ms_P: Int64 | None = None,
     ) -> LogRows:
         """Return an action of some rows as the log holds it; what was offered carries its request, an impression its chance."""
         row_P, track_P = met.row_R[index_P], met.track_R[index_P]

@@ -114,7 +114,9 @@ def read_world(folder: Path) -> Described:
     """
     path = folder / WORLD_FILE
     if not path.is_file():
-        raise ValueError(f"there is no simulated world in {folder.parent}: run `ritornello simulate {folder.parent}` first")
+        raise ValueError(
+            f"there is no simulated world in {folder.parent}: run `ritornello simulate {folder.parent}` first"
+        )
     try:
         described = msgspec.json.decode(path.read_bytes(), type=Described)
     except msgspec.MsgspecError as error:

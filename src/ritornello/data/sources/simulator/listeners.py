@@ -174,5 +174,3 @@ def pick(weight_BN: Float64, uniform_B: Float64) -> NDArray[np.intp]:
     cum_BN = np.cumsum(weight_BN, axis=1)
     place_B = (cum_BN <= (uniform_B * cum_BN[:, -1])[:, None]).sum(axis=1)
     return np.where(cum_BN[:, -1] > 0, np.minimum(place_B, weight_BN.shape[1] - 1), 0)
-
-

@@ -45,8 +45,8 @@ class CatalogueConfig(Rules, frozen=True):
     tracks_per_album: Annotated[int, msgspec.Meta(ge=1)] = 8
     new_share: Share = 0.08
     age_years: Positive = 8.0
-    fame_spread: NotNegative = 0.7
-    hit_spread: NotNegative = 0.45
+    fame_spread: NotNegative = 0.65
+    hit_spread: NotNegative = 0.4
     artist_lean: NotNegative = 0.9
     track_lean: NotNegative = 0.55
 
@@ -66,8 +66,8 @@ class ListenerConfig(Rules, frozen=True):
     begins_share: Share = 0.3
     hour_pull: NotNegative = 0.9
     library: Positive = 24.0
-    mainstream: float = 0.1
-    mainstream_spread: NotNegative = 0.15
+    mainstream: float = 0.3
+    mainstream_spread: NotNegative = 0.2
 
 
 class SessionConfig(Rules, frozen=True):
@@ -89,7 +89,7 @@ class SessionConfig(Rules, frozen=True):
         (0.04, 0.47, 0.20, 0.15, 0.14),
     )
     autoplay: tuple[float, float, float, float] = (0.3, 0.4, 0.9, 0.2)
-    loop: Share = 0.046
+    loop: Share = 0.05
     loop_on: Share = 0.9
     patience: Positive = 4.0
     skip_cost: NotNegative = 1.0

@@ -1,0 +1,205 @@
+"""The closed loop: policies play against the same simulated listeners with the same luck, from the end of the log on.
+
+Every listener has one life per policy, which begins with the same memories; sessions, moods and all draws are the same,
+so that differences are the policies' own (common random numbers). Simulated, always.
+"""
+
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+from rich.progress import Progress
+
+from ritornello import scenes
+from ritornello.artifacts import Workspace
+from ritornello.bundle import load_current, read_bundle
+from ritornello.contracts import Int64
+from ritornello.data.ids import rows_of
+from ritornello.data.prepare import Prepared, load_prepared
+from ritornello.data.sources.simulator.catalogue import Catalogue
+from ritornello.data.sources.simulator.generate import Described, live_through, load_catalogue, read_world
+from ritornello.data.sources.simulator.listeners import Listeners, groups
+from ritornello.data.sources.simulator.log import Log
+from ritornello.data.sources.simulator.world import World
+from ritornello.evaluation.loop_figures import NEWCOMER, first_heard, totals
+from ritornello.evaluation.loop_policies import BUNDLES, CHANNEL_ONLY, POLICIES, Shop, make_policy
+from ritornello.pipeline import Pipeline
+from ritornello.schema import TRACK_ID, USER_ID
+
+OFFERED_SHARE = 0.8  # of the listening: the scene is where the listeners are
+JOB_LISTENERS = 280
+NEWCOMERS = 0.1  # as many listeners again come who are not in the log
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loop:
+    """A run of the closed loop: whose lives, under which policies, for how long."""
+
+    root: Path
+    policies: tuple[str, ...]
+    days: int
+    scene: str
+    versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entered:
+    """What a worker process holds: the world, and a shop per bundle."""
+
+    loop: Loop
+    world: World
+    catalogue: Catalogue
+    shops: dict[str, Shop]
+    num_known: int
+
+
+def run_loop(
+    loop: Loop, id_U: Int64, *, processes: int, progress: Progress | None = None, name: str = "closed loop"
+) -> Iterator[pl.DataFrame]:
+    """Yield, job by job, each listener's totals under each policy."""
+    jobs = [id_U[start : start + JOB_LISTENERS] for start in range(0, len(id_U), JOB_LISTENERS)]
+    task = progress.add_task(name, total=len(id_U)) if progress else None
+    with workers(loop, min(processes, len(jobs))) as pool:
+        running = [pool.submit(live, id_B) for id_B in jobs]
+        try:
+            for job, id_B in zip(running, jobs, strict=True):
+                yield job.result()
+                if progress and task is not None:
+                    progress.advance(task, len(id_B))
+        finally:
+            for job in running:
+                job.cancel()
+
+
+def choose_listeners(world: World, count: int) -> Int64:
+    """Return the ids of some listeners of the log, and of as many newcomers as come meanwhile."""
+    known = min(count, world.listeners)
+    step = world.listeners / known
+    chosen_U = 1 + (np.arange(known) * step).astype(np.int64)
+    later_U = np.arange(world.listeners + 1, world.listeners + 1 + max(1, round(NEWCOMERS * known)))
+    mixed_U = np.concatenate([chosen_U, later_U])
+    return np.random.default_rng((world.seed, 7)).permutation(mixed_U)
+
+
+@contextmanager
+def workers(loop: Loop, processes: int) -> Iterator[Executor]:
+    """Give fresh processes that know the world and the bundles."""
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=enter, initargs=(loop,)
+    ) as pool:
+        yield pool
+
+
+ENTERED: dict[str, Entered] = {}
+
+
+def enter(loop: Loop) -> None:
+    """Open the world and the bundles in a worker process."""
+    ENTERED["loop"] = open_loop(loop)
+
+
+def open_loop(loop: Loop) -> Entered:
+    """Open the world, the log and the bundles of a run.
+
+    Raises:
+        ValueError: when the workspace has no simulated world, or no bundle where one is needed.
+    """
+    workspace = Workspace(loop.root)
+    described = read_world(world_folder(workspace))
+    catalogue, names = load_catalogue(described.world, None if described.given is None else Path(described.given))
+    prepared = load_prepared(workspace)
+    shops = {}
+    for version in loop.versions:
+        bundle = read_bundle(workspace.bundles / version, prepared)
+        shops[version] = make_shop(bundle.pipeline, prepared, described, names, loop.scene)
+    if needs_bundle(loop.policies):
+        shops[""] = make_shop(load_current(workspace, prepared).pipeline, prepared, described, names, loop.scene)
+    return Entered(
+        loop=loop, world=described.world, catalogue=catalogue, shops=shops, num_known=described.world.listeners
+    )
+
+
+def needs_bundle(policies: tuple[str, ...]) -> bool:
+    """Tell whether any of the policies is made from the served bundle."""
+    return any(name in (*BUNDLES, *CHANNEL_ONLY) for name in policies)
+
+
+def world_folder(workspace: Workspace) -> Path:
+    """Return where a workspace keeps the world that its log was simulated in."""
+    return workspace.root / SIMULATED
+
+
+def make_shop(
+    pipeline: Pipeline, prepared: Prepared, described: Described, names: pl.DataFrame | None, scene: str
+) -> Shop:
+    """Translate between the world's rows and the log's."""
+    world = described.world
+    tracks = pl.Series(TRACK_ID, np.arange(1, world.tracks + 1)) if names is None else names[TRACK_ID]
+    row_T = rows_of(tracks, prepared.track_ids)
+    track_R = np.full(len(prepared.track_ids) + 1, -1, np.int32)
+    track_R[row_T] = np.arange(len(row_T), dtype=np.int32)
+    track_R[0] = -1
+    newcomers = world.listeners + 1 + np.arange(world.listeners)
+    listeners = pl.Series(USER_ID, np.concatenate([np.arange(world.listeners + 1), newcomers]))
+    return Shop(
+        pipeline=pipeline,
+        known=prepared.sequences,
+        user_of_id=rows_of(listeners, prepared.user_ids),
+        row_T=row_T,
+        track_R=track_R,
+        scene=None if scene == "none" else scenes.make(scene),
+    )
+
+
+def live(id_B: Int64) -> pl.DataFrame:
+    """Let some listeners live once under each policy; return their totals."""
+    return live_in(ENTERED["loop"], id_B)
+
+
+def live_in(entered: Entered, id_B: Int64) -> pl.DataFrame:
+    """Let some listeners live once under each policy; return their totals, a row per listener and policy."""
+    world, catalogue, loop = entered.world, entered.catalogue, entered.loop
+    engine, past = live_through(world, catalogue, id_B)
+    engine.offered_share = OFFERED_SHARE
+    heard = first_heard(past, catalogue)
+    members = group_table(world, engine.listeners, entered.num_known)
+    lived = []
+    for name in (*loop.policies, *loop.versions):
+        started = perf_counter()
+        twin, log = engine.fork(), Log()
+        shop = entered.shops.get(name, entered.shops.get(""))
+        policy = make_policy("live" if name in loop.versions else name, twin, shop)
+        twin.run(policy, log, world.days, world.days + loop.days)
+        table = totals(log.rows(), catalogue, heard, id_B)
+        lived.append(
+            table.with_columns(policy=pl.lit(name), seconds=pl.lit((perf_counter() - started) / len(id_B))).join(
+                members, on=USER_ID, how="left", maintain_order="left"
+            )
+        )
+    return pl.concat(lived)
+
+
+def group_table(world: World, listeners: Listeners, num_known: int) -> pl.DataFrame:
+    """Return which groups each listener belongs to; newcomers are those of whom the log knows nothing."""
+    is_newcomer_B = listeners.id_B > num_known
+    members = {name: is_member_B & ~is_newcomer_B for name, is_member_B in groups(world, listeners).items()}
+    return pl.DataFrame({USER_ID: listeners.id_B, **members, NEWCOMER: is_newcomer_B})
+
+
+def check_policies(names: tuple[str, ...]) -> None:
+    """Refuse policies that do not exist, or occur twice.
+
+    Raises:
+        ValueError: naming the allowed ones.
+    """
+    unknown = [name for name in names if name not in POLICIES]
+    if unknown or not names or len(set(names)) < len(names):
+        found = ", ".join(names) or "none"
+        raise ValueError(f"--policies: found {found}; allowed are different ones of {', '.join(POLICIES)}")
