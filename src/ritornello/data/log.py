@@ -45,7 +45,9 @@ def read_log(workspace: Workspace) -> Log:
         raise ValueError(f"{workspace.root} has no events: run `ritornello ingest {workspace.root} FILE` first")
     num_impressions = sum(impressions_in(part) for part in parts)
     if num_impressions == num_rows:
-        raise ValueError(f"{workspace.root} has {num_rows:,} impressions and nothing else: no one has listened to anything")
+        raise ValueError(
+            f"{workspace.root} has {num_rows:,} impressions and nothing else: no one has listened to anything"
+        )
     scans = [pl.scan_parquet(part / PART_FILE, glob=False) for part in parts]
     schemas = [pl.read_parquet_schema(part / PART_FILE) for part in parts]
     tables = [pl.read_parquet_schema(part / PART_FILE) for part in parts_of(workspace.catalogue / "tracks")]

@@ -4,9 +4,9 @@ Every listener has one life per policy, which begins with the same memories; ses
 so that differences are the policies' own (common random numbers). Simulated, always.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,24 +18,35 @@ from rich.progress import Progress
 
 from ritornello import scenes
 from ritornello.artifacts import Workspace
-from ritornello.bundle import load_current, read_bundle
+from ritornello.bundle import current_version, load_current, read_bundle
 from ritornello.contracts import Int64
 from ritornello.data.ids import rows_of
 from ritornello.data.prepare import Prepared, load_prepared
+from ritornello.data.simulate import world_folder
 from ritornello.data.sources.simulator.catalogue import Catalogue
 from ritornello.data.sources.simulator.generate import Described, live_through, load_catalogue, read_world
 from ritornello.data.sources.simulator.listeners import Listeners, groups
 from ritornello.data.sources.simulator.log import Log
 from ritornello.data.sources.simulator.world import World
-from ritornello.evaluation.loop_figures import NEWCOMER, first_heard, totals
-from ritornello.evaluation.loop_policies import BUNDLES, CHANNEL_ONLY, POLICIES, Shop, make_policy
+from ritornello.evaluation.loop_figures import (
+    GROUPS,
+    NEWCOMER,
+    ORACLE,
+    figures_of,
+    first_heard,
+    group_size,
+    regret,
+    totals,
+)
+from ritornello.evaluation.loop_policies import BUNDLES, CHANNEL_ONLY, LIVE, POLICIES, Shop, make_policy
 from ritornello.pipeline import Pipeline
 from ritornello.schema import TRACK_ID, USER_ID
 
 OFFERED_SHARE = 0.8  # of the listening: the scene is where the listeners are
 JOB_LISTENERS = 280
+REFERENCE = "popular"  # what every other policy is compared with, where it takes part
+SERVED = ""
 NEWCOMERS = 0.1  # as many listeners again come who are not in the log
-SIMULATED = "simulated"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +57,6 @@ class Loop:
     policies: tuple[str, ...]
     days: int
     scene: str
-    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +68,51 @@ class Entered:
     catalogue: Catalogue
     shops: dict[str, Shop]
     num_known: int
+
+
+def evaluate_loop(  # the options of the command, by their names
+    workspace: Workspace,
+    *,
+    policies: tuple[str, ...],
+    days: int,
+    scene: str,
+    listeners: int,
+    processes: int,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Let policies play against the same listeners and return what each does for them, beside `popular` or the first.
+
+    Raises:
+        ValueError: for unknown policies, or a workspace without a simulated world, or without a bundle where one is asked.
+    """
+    check_policies(policies)
+    described = read_world(world_folder(workspace))
+    if needs_bundle(policies) and not current_version(workspace):
+        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
+    loop = Loop(root=workspace.root, policies=policies, days=days, scene=scene)
+    id_U = choose_listeners(described.world, listeners)
+    started = perf_counter()
+    lived = pl.concat(run_loop(loop, id_U, processes=processes, progress=progress))
+    reference = REFERENCE if REFERENCE in policies else policies[0]
+    sizes = {"listeners": len(id_U), "newcomers": int((id_U > described.world.listeners).sum()), "days": days}
+    figures = figures_of(lived, policies, reference=reference)
+    return {
+        "protocol": "closed_loop",
+        "simulated": described.label,
+        "scene": scene,
+        "reference": reference,
+        "stats": sizes,
+        "groups": {group: group_size(lived, policies[0], group) for group in GROUPS},
+        **figures,
+        "regret": regret(lived, policies) if ORACLE in policies else {},
+        "seconds": {"loop": round(perf_counter() - started, 2), **seconds_of(lived)},
+    }
+
+
+def seconds_of(lived: pl.DataFrame) -> dict[str, float]:
+    """Return the processor seconds that each policy's lives took."""
+    spent = lived.group_by("policy", maintain_order=True).agg(pl.col("seconds").sum().round(2))
+    return dict(spent.iter_rows())
 
 
 def run_loop(
@@ -91,9 +146,7 @@ def choose_listeners(world: World, count: int) -> Int64:
 @contextmanager
 def workers(loop: Loop, processes: int) -> Iterator[Executor]:
     """Give fresh processes that know the world and the bundles."""
-    with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=enter, initargs=(loop,)
-    ) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=enter, initargs=(loop,)) as pool:
         yield pool
 
 
@@ -116,24 +169,24 @@ def open_loop(loop: Loop) -> Entered:
     catalogue, names = load_catalogue(described.world, None if described.given is None else Path(described.given))
     prepared = load_prepared(workspace)
     shops = {}
-    for version in loop.versions:
+    for version in bundle_versions(loop.policies):
         bundle = read_bundle(workspace.bundles / version, prepared)
         shops[version] = make_shop(bundle.pipeline, prepared, described, names, loop.scene)
     if needs_bundle(loop.policies):
-        shops[""] = make_shop(load_current(workspace, prepared).pipeline, prepared, described, names, loop.scene)
+        shops[SERVED] = make_shop(load_current(workspace, prepared).pipeline, prepared, described, names, loop.scene)
     return Entered(
         loop=loop, world=described.world, catalogue=catalogue, shops=shops, num_known=described.world.listeners
     )
 
 
+def bundle_versions(policies: tuple[str, ...]) -> list[str]:
+    """Return those of the policies that are bundles by their version."""
+    return [name for name in policies if name not in POLICIES]
+
+
 def needs_bundle(policies: tuple[str, ...]) -> bool:
     """Tell whether any of the policies is made from the served bundle."""
     return any(name in (*BUNDLES, *CHANNEL_ONLY) for name in policies)
-
-
-def world_folder(workspace: Workspace) -> Path:
-    """Return where a workspace keeps the world that its log was simulated in."""
-    return workspace.root / SIMULATED
 
 
 def make_shop(
@@ -171,11 +224,11 @@ def live_in(entered: Entered, id_B: Int64) -> pl.DataFrame:
     heard = first_heard(past, catalogue)
     members = group_table(world, engine.listeners, entered.num_known)
     lived = []
-    for name in (*loop.policies, *loop.versions):
+    for name in loop.policies:
         started = perf_counter()
         twin, log = engine.fork(), Log()
-        shop = entered.shops.get(name, entered.shops.get(""))
-        policy = make_policy("live" if name in loop.versions else name, twin, shop)
+        shop = entered.shops.get(name, entered.shops.get(SERVED))
+        policy = make_policy(LIVE if name in entered.shops else name, twin, shop)
         twin.run(policy, log, world.days, world.days + loop.days)
         table = totals(log.rows(), catalogue, heard, id_B)
         lived.append(

@@ -1,7 +1,7 @@
 """What a policy does for listeners: totals per listener, figures from them, and intervals over listeners.
 
-Every figure is a ratio of sums over listeners. Intervals are bootstrapped over listeners (Efron 1979), the same draw for all policies,
-so that a difference between two policies is a paired one. U listeners, M totals, S draws.
+Every figure is a ratio of sums over listeners. Intervals are bootstrapped over listeners (Efron 1979), the same draw for all
+policies, so that a difference between two policies is a paired one. U listeners, M totals, S draws.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ FIGURES = {
     "new_artists_kept": ("artists_kept", "listeners"),
 }
 TOTALS = tuple(dict.fromkeys(name for pair in FIGURES.values() for name in pair))
-HIGHER_IS_BETTER = {name: name != "skip_rate" for name in FIGURES}
+ORACLE = "oracle"
+REGRET = "minutes_per_session"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,20 +123,9 @@ def discoveries(plays: pl.DataFrame, heard: Heard) -> pl.DataFrame:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Interval:
-    """A figure with its 95 % interval; NaN where there is nothing to divide by."""
-
-    value: float
-    low: float
-    high: float
-
-
 def figures_of(lived: pl.DataFrame, policies: tuple[str, ...], *, reference: str, seed: int = 0) -> dict[str, object]:
     """Return by policy and group every figure, and its difference from the reference policy's."""
-    by_policy = {
-        name: lived.filter(pl.col("policy") == name).sort(USER_ID) for name in policies
-    }
+    by_policy = {name: lived.filter(pl.col("policy") == name).sort(USER_ID) for name in policies}
     first = by_policy[policies[0]]
     results: dict[str, dict[str, object]] = {name: {} for name in policies}
     against: dict[str, dict[str, object]] = {name: {} for name in policies if name != reference}
@@ -152,6 +142,23 @@ def figures_of(lived: pl.DataFrame, policies: tuple[str, ...], *, reference: str
                     {figure: ratio_SF[name][figure] - ratio_SF[reference][figure] for figure in FIGURES}
                 )
     return {"results": results, "against": {reference: against}}
+
+
+def regret(lived: pl.DataFrame, policies: tuple[str, ...]) -> dict[str, object]:
+    """Return by policy how many minutes a session stays behind the oracle's, with its interval."""
+    against = figures_of(lived, policies, reference=ORACLE)["against"]
+    assert isinstance(against, dict)
+    found: dict[str, object] = {}
+    for name, by_group in against[ORACLE].items():
+        behind = by_group[ALL][REGRET]
+        found[name] = {"value": -behind["value"], "low": -behind["high"], "high": -behind["low"]}
+    return found
+
+
+def group_size(lived: pl.DataFrame, policy: str, group: str) -> int:
+    """Count the listeners of a group."""
+    lives = lived.filter(pl.col("policy") == policy)
+    return len(lives) if group == ALL else int(lives[group].sum())
 
 
 def draws(num_listeners: int, seed: int) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ class LoopHistory:
         self.action_BW: Int8 = np.zeros((size, FIRST_WIDTH), np.int8)
         self.ratio_BW: Float32 = np.full((size, FIRST_WIDTH), np.nan, np.float32)
 
-    def add(  # noqa: PLR0913, PLR0917  # an event has so many sides
+    def add(  # an event has so many sides
         self,
         row_R: NDArray[np.intp],
         track_R: Int32,

@@ -23,7 +23,8 @@ from ritornello.schema import ONE_DAY_MS, PADDING
 RANDOM = LoggingConfig(uniform=1.0, popular=0.0, genre=0.0, again=0.0)
 CHANNEL_ONLY = ("popular", "relisten", "item2item")
 BASELINES = ("oracle", "random", *CHANNEL_ONLY)
-BUNDLES = ("live", "frozen")
+LIVE, FROZEN = "live", "frozen"
+BUNDLES = (LIVE, FROZEN)
 POLICIES = (*BASELINES, *BUNDLES)
 SHOWN = 64  # tracks offered last, which the next slates leave out
 DAY_LENGTH = 30
@@ -44,7 +45,7 @@ class Shop:
     scene: Scene | None
 
 
-def make_policy(name: str, engine: Engine, shop: Shop) -> Policy:
+def make_policy(name: str, engine: Engine, shop: Shop | None) -> Policy:
     """Build a policy for the engine's listeners.
 
     Raises:
@@ -54,11 +55,12 @@ def make_policy(name: str, engine: Engine, shop: Shop) -> Policy:
         return Oracle(engine)
     if name == "random":
         return Mixture(engine.catalogue, RANDOM, len(engine.listeners), start_ms=engine.world.start_ms)
+    assert shop is not None, f"{name} is made from a bundle"
     if name in CHANNEL_ONLY:
         only = replace(shop.pipeline, channels={name: shop.pipeline.channels[name]}, rankers={})
         return PipelinePolicy(replace(shop, pipeline=only, scene=None), engine, is_live=True)
     if name in BUNDLES:
-        return PipelinePolicy(shop, engine, is_live=name == "live")
+        return PipelinePolicy(shop, engine, is_live=name == LIVE)
     raise ValueError(f"policy {name!r} is unknown; allowed are {', '.join(POLICIES)}")
 
 

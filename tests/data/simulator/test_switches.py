@@ -13,7 +13,7 @@ from ritornello.data.sources.simulator.catalogue import build_catalogue
 from ritornello.data.sources.simulator.generate import live_through
 from ritornello.data.sources.simulator.world import SWITCHES, make_world
 
-PRESENT = 4.0  # standard errors from zero, in the default world
+PRESENT = 3.0  # standard errors from zero, in the default world
 ABSENT = 0.2  # of the default value, or CHANCE standard errors
 CHANCE = 3.0
 LEAST, MOST = 0.5, 2.0  # times the default value, when another mechanism is off

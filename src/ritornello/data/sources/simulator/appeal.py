@@ -1,9 +1,9 @@
 """How much a track appeals to a listener now, in logits: the one place where taste, mood and exposure come together.
 
-appeal = taste (the best of the interests, at this moment) + quirk (this listener's own view of this track) + renown (some like
-what all like) + language + mood + familiarity - satiation - annoyance. Familiarity rises with the first listens, satiation with many recent ones: an
-inverted U over exposures (Berlyne 1971) that heals with time. R rows (some of B listeners), N tracks, K interests, D taste
-dimensions.
+appeal = taste (the best of the interests, at this moment) + quirk (this listener's own view of this track) + renown (most
+like what all like, some do not) + language + mood + familiarity - satiation - annoyance. Familiarity rises with the first
+listens, satiation with many recent ones: an inverted U over exposures (Berlyne 1971) that heals with time. R rows (some of
+B listeners), N tracks, K interests, D taste dimensions.
 """
 
 import numpy as np
@@ -93,4 +93,4 @@ def annoyance(world: World, memory: Memory, row_R: Rows, artist_R: Int32, day_R:
 
 def bond(quality_R: Float64, is_liked_R: Bool | bool = False) -> Float64:
     """Return how much tracks bind their listener: what pleased comes back more often, what is liked even more."""
-    return np.clip(0.6 * quality_R, -2.5, 2.5) + 0.7 * np.asarray(is_liked_R)
+    return np.clip(0.3 * quality_R, -1.5, 1.5) + 0.4 * np.asarray(is_liked_R)

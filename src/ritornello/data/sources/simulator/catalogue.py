@@ -155,7 +155,7 @@ def artist_sizes(tracks: int, settings: CatalogueConfig, rng: np.random.Generato
     sizes = np.diff(np.r_[0, end_A])
     sizes = sizes[sizes > 0]
     sizes[-1] += tracks - sizes.sum()
-    return sizes.astype(np.int64)
+    return np.asarray(sizes, dtype=np.int64)
 
 
 def genre_shares(rng: np.random.Generator) -> Float64:
@@ -192,7 +192,7 @@ def release_dates(artist_T: Int32, album_T: Int32, world: World, rng: np.random.
 def durations(genre_T: NDArray[np.integer], rng: np.random.Generator) -> Int64:
     """Return how long tracks are: most around three and a half minutes, calm genres longer."""
     seconds_T = rng.lognormal(np.log(218.0), 0.27, len(genre_T)) * (1.25 - 0.4 * ENERGY_G[genre_T])
-    return (np.clip(seconds_T, 60, 900) * ONE_SECOND_MS).astype(np.int64)
+    return np.asarray(np.clip(seconds_T, 60, 900) * ONE_SECOND_MS, dtype=np.int64)
 
 
 def genre_directions(dimensions: int, rng: np.random.Generator) -> Float32:
@@ -209,4 +209,4 @@ def lean(vector_ND: Float32, amount: float, rng: np.random.Generator) -> Float32
 
 def unit(vector_ND: NDArray[np.floating]) -> Float32:
     """Return vectors of length one."""
-    return (vector_ND / np.linalg.norm(vector_ND, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vector_ND / np.linalg.norm(vector_ND, axis=1, keepdims=True), dtype=np.float32)

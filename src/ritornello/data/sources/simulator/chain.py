@@ -55,7 +55,7 @@ def hazards(world: World, appeal_R: Float64, bias_R: Float64, is_passive_R: Bool
     return chance(world.chain.early), chance(world.chain.middle), chance(world.chain.late)
 
 
-def listen(  # noqa: PLR0913  # what a play depends on
+def listen(  # what a play depends on
     world: World, key_R: UInt64, appeal_R: Float64, track_ms_R: Int64, *, bias_R: Float64, is_passive_R: Bool
 ) -> Play:
     """Draw how long each track is listened to."""
@@ -113,9 +113,11 @@ def acts(world: World, key_R: UInt64, appeal_R: Float64, play: Play, *, bias_R: 
     def chance(setting: tuple[float, float], more_R: Float64 | float = 0.0, sign: float = 1.0) -> Float64:
         return np.asarray(expit(setting[0] + sign * setting[1] * appeal_R + bias_R + more_R), dtype=np.float64)
 
-    likes_R = play.is_past_chorus_R & ~is_liked_R & (draw_RN[:, 0] < chance(chain.like, 0.8 * play.is_finish_R))
-    dislikes_R = ~play.is_finish_R & (draw_RN[:, 1] < chance(chain.dislike, 1.0 * play.is_early_R, -1.0))
-    fond_R = chain.after_like * (likes_R | is_liked_R)
+    likes_R = (
+        play.is_past_chorus_R & ~is_liked_R & (draw_RN[:, 0] < chance(chain.like, np.where(play.is_finish_R, 0.8, 0.0)))
+    )
+    dislikes_R = ~play.is_finish_R & (draw_RN[:, 1] < chance(chain.dislike, play.is_early_R.astype(np.float64), -1.0))
+    fond_R = np.where(likes_R | is_liked_R, chain.after_like, 0.0)
     further = [
         play.is_past_chorus_R & (draw_RN[:, place] < chance(setting, fond_R))
         for place, setting in enumerate((chain.playlist_add, chain.download, chain.share, chain.comment), start=2)

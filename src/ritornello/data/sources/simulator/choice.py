@@ -62,7 +62,7 @@ class Situation:
         )
 
 
-def origins(  # noqa: PLR0913  # what a listener goes by
+def origins(  # what a listener goes by
     world: World,
     listeners: Listeners,
     situation: Situation,
@@ -106,7 +106,7 @@ def library_weights(
     return weight_RM
 
 
-def choose(  # noqa: PLR0913, PLR0917  # who looks at what
+def choose(  # who looks at what
     world: World,
     catalogue: Catalogue,
     listeners: Listeners,
@@ -146,10 +146,10 @@ def choose(  # noqa: PLR0913, PLR0917  # who looks at what
     if origin is Origin.ARTIST and len(nothing_R):  # nothing of the artist is left: something else, then
         again = situation.take(nothing_R)
         chosen_R[nothing_R] = choose(world, catalogue, listeners, memory, mood, again, Origin.BROWSE)
-    return chosen_R
+    return np.asarray(chosen_R, dtype=np.int32)
 
 
-def draw_from_genre(  # noqa: PLR0913, PLR0917
+def draw_from_genre(
     world: World, catalogue: Catalogue, genre_P: Int32, at_P: Int64, place_P: Float64, fresh_P: Float64
 ) -> Int32:
     """Draw tracks of genres by popularity, a share of them among the new releases; any track where a genre has none."""

@@ -132,7 +132,7 @@ class Engine:
             situation,
             sitting.intent_B[row_R],
             is_first_R=sitting.num_plays_B[row_R] == 0,
-            has_library_R=sitting.pull_BM[row_R].any(axis=1),
+            has_library_R=np.asarray(sitting.pull_BM[row_R].max(axis=1) > 0),
             bad_offers_R=sitting.bad_offers_B[row_R],
             offered_share=self.offered_share,
         )

@@ -25,7 +25,7 @@ from ritornello.data.sources.simulator.listeners import Listeners, groups, liste
 from ritornello.data.sources.simulator.log import Log, LogRows, event_table, truth_table
 from ritornello.data.sources.simulator.policy import Mixture
 from ritornello.data.sources.simulator.world import VERSION, World
-from ritornello.schema import USER_ID, Action
+from ritornello.schema import TRACK_ID, USER_ID, Action
 
 EVENTS, CATALOGUE, TRUTH, WORLD_FILE = "events", "catalogue", "truth", "world.json"
 SHARD_SESSIONS = 160_000  # expected in a shard, at most: it bounds the memory of a process
@@ -35,8 +35,9 @@ ROW_GROUP = 250_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generated:
-    """What was written."""
+    """What a world's folder holds."""
 
+    label: str
     folder: Path
     events: int
     plays: int
@@ -59,7 +60,9 @@ class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     rules: str
     world: World
-    given: str | None = None
+    given: str | None
+    events: int
+    plays: int
 
 
 def generate(
@@ -79,26 +82,32 @@ def generate(
     for part in (EVENTS, TRUTH):
         (folder / part).mkdir(parents=True)
     write_tables(catalogue, folder / CATALOGUE, seed=world.seed, start_ms=world.start_ms, names=names)
+    parts = shards(world)
+    task = progress.add_task("simulate", total=world.listeners) if progress else None
+    counts = []
+    with workers(world, given, processes or os.cpu_count() or 1, len(parts)) as pool:
+        jobs = [pool.submit(write_shard, folder, number, id_B) for number, id_B in enumerate(parts)]
+        for job, id_B in zip(jobs, parts, strict=True):
+            counts.append(job.result())
+            if progress and task is not None:
+                progress.advance(task, len(id_B))
     described = Described(
         label=world.label,
         version=VERSION,
         rules=world.rules_hash,
         world=world,
         given=None if given is None else str(given.resolve()),
+        events=sum(events for events, _ in counts),
+        plays=sum(plays for _, plays in counts),
     )
     (folder / WORLD_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(described)))
-    parts = shards(world)
-    task = progress.add_task("simulate", total=world.listeners) if progress else None
-    written = []
-    with workers(world, given, processes or os.cpu_count() or 1, len(parts)) as pool:
-        jobs = [pool.submit(write_shard, folder, number, id_B) for number, id_B in enumerate(parts)]
-        for job, id_B in zip(jobs, parts, strict=True):
-            written.append(job.result())
-            if progress and task is not None:
-                progress.advance(task, len(id_B))
-    return Generated(
-        folder=folder, events=sum(events for events, _ in written), plays=sum(plays for _, plays in written)
-    )
+    return generated(folder)
+
+
+def generated(folder: Path) -> Generated:
+    """Return what a folder that `generate` filled holds."""
+    described = read_world(folder)
+    return Generated(label=described.label, folder=folder, events=described.events, plays=described.plays)
 
 
 def load_catalogue(world: World, given: Path | None) -> tuple[Catalogue, pl.DataFrame | None]:
@@ -169,19 +178,20 @@ def workers(world: World, given: Path | None, processes: int, num_jobs: int) -> 
             os.environ["POLARS_MAX_THREADS"] = kept
 
 
-ENTERED: dict[str, tuple[World, Catalogue]] = {}  # a worker process builds its catalogue once
+ENTERED: dict[str, tuple[World, Catalogue, pl.Series | None]] = {}  # a worker process builds its catalogue once
 
 
 def enter(world: World, given: Path | None) -> None:
     """Build the world in a worker process."""
-    ENTERED["world"] = (world, load_catalogue(world, given)[0])
+    catalogue, names = load_catalogue(world, given)
+    ENTERED["world"] = (world, catalogue, None if names is None else names[TRACK_ID])
 
 
 def write_shard(folder: Path, number: int, id_B: Int64) -> tuple[int, int]:
     """Simulate one shard and write its log and its truth; return its events and plays."""
-    world, catalogue = ENTERED["world"]
+    world, catalogue, track_ids = ENTERED["world"]
     engine, rows = live_through(world, catalogue, id_B)
-    events = event_table(rows)
+    events = event_table(rows, track_ids)
     name = f"part-{number:05}.parquet"
     events.write_parquet(folder / EVENTS / name, row_group_size=ROW_GROUP)
     truth_table(rows).write_parquet(folder / TRUTH / f"events-{name}", row_group_size=ROW_GROUP)

@@ -23,8 +23,22 @@ DRIFT_DAYS = 60.0  # an interest turns by its own angle in so many days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listeners:
-    """The traits of some listeners; `id_B` counts from 1. Interests past a listener's number have weight 0."""
+class Interests:
+    """What listeners like, and when; past a listener's number of interests the weight is 0."""
+
+    genre_BK: Int32
+    vector_BKD: Float32
+    drift_BKD: Float32
+    weight_BK: Float64
+    period_days_BK: Float64
+    phase_BK: Float64
+    begins_day_BK: Float64
+    hour_BK: Float64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listeners(Interests):
+    """The traits of some listeners; `id_B` counts from 1."""
 
     id_B: Int64
     key_B: UInt64
@@ -38,14 +52,6 @@ class Listeners:
     repeat_bias_B: Float64
     mainstream_B: Float64
     intent_BI: Float64
-    genre_BK: Int32
-    vector_BKD: Float32
-    drift_BKD: Float32
-    weight_BK: Float64
-    period_days_BK: Float64
-    phase_BK: Float64
-    begins_day_BK: Float64
-    hour_BK: Float64
 
     def __len__(self) -> int:
         return len(self.id_B)
@@ -53,7 +59,7 @@ class Listeners:
     @property
     def num_interests_B(self) -> NDArray[np.intp]:
         """Return how many interests each listener has."""
-        return np.count_nonzero(self.weight_BK > 0, axis=1)
+        return np.asarray((self.weight_BK > 0).sum(axis=1), dtype=np.intp)
 
 
 def sessions_a_day(world: World, key_B: UInt64) -> Float64:
@@ -88,11 +94,18 @@ def invent_listeners(world: World, catalogue: Catalogue, id_B: Int64) -> Listene
         repeat_bias_B=np.exp(0.6 * normal(trait_BN[:, 8])),
         mainstream_B=settings.mainstream + settings.mainstream_spread * normal(trait_BN[:, 9]),
         intent_BI=intent_BI / intent_BI.sum(axis=1, keepdims=True),
-        **interests,
+        genre_BK=interests.genre_BK,
+        vector_BKD=interests.vector_BKD,
+        drift_BKD=interests.drift_BKD,
+        weight_BK=interests.weight_BK,
+        period_days_BK=interests.period_days_BK,
+        phase_BK=interests.phase_BK,
+        begins_day_BK=interests.begins_day_BK,
+        hour_BK=interests.hour_BK,
     )
 
 
-def invent_interests(world: World, catalogue: Catalogue, key_B: UInt64) -> dict[str, NDArray[np.generic]]:
+def invent_interests(world: World, catalogue: Catalogue, key_B: UInt64) -> Interests:
     """Give each listener interests around artists that they know, popular ones more often than others."""
     settings = world.listening
     num_interests, dimensions = settings.max_interests, catalogue.vector_AD.shape[1]
@@ -115,16 +128,16 @@ def invent_interests(world: World, catalogue: Catalogue, key_B: UInt64) -> dict[
         world.days * (0.2 + 0.7 * draw_BKN[:, :, 6]),
         NEVER_BEGAN,
     )
-    return {
-        "genre_BK": genre_BK.astype(np.int32),
-        "vector_BKD": vector_BKD,
-        "drift_BKD": (settings.drift_lean * drift_BKD).astype(np.float32),
-        "weight_BK": weight_BK / weight_BK.sum(axis=1, keepdims=True),
-        "period_days_BK": low * (high / low) ** draw_BKN[:, :, 3],
-        "phase_BK": 2.0 * np.pi * draw_BKN[:, :, 4],
-        "begins_day_BK": begins_BK,
-        "hour_BK": HOUR_G[genre_BK] + 3.0 * normal(draw_BKN[:, :, 6]),
-    }
+    return Interests(
+        genre_BK=genre_BK.astype(np.int32),
+        vector_BKD=vector_BKD,
+        drift_BKD=(settings.drift_lean * drift_BKD).astype(np.float32),
+        weight_BK=weight_BK / weight_BK.sum(axis=1, keepdims=True),
+        period_days_BK=low * (high / low) ** draw_BKN[:, :, 3],
+        phase_BK=2.0 * np.pi * draw_BKN[:, :, 4],
+        begins_day_BK=begins_BK,
+        hour_BK=HOUR_G[genre_BK] + 3.0 * normal(draw_BKN[:, :, 6]),
+    )
 
 
 def interest_weights(world: World, listeners: Listeners, row_R: NDArray[np.intp], at_R: Int64) -> Float64:
@@ -165,7 +178,7 @@ def groups(world: World, listeners: Listeners) -> dict[str, Bool]:
     }
 
 
-def pick(weight_BN: Float64, uniform_B: Float64) -> NDArray[np.intp]:
+def pick(weight_BN: NDArray[np.floating], uniform_B: Float64) -> NDArray[np.intp]:
     """Draw a column per row by weight; rows without any weight get column 0.
 
     >>> pick(np.array([[0.0, 2.0], [0.0, 0.0]]), np.array([0.1, 0.9])).tolist()

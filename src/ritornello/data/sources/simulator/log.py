@@ -75,13 +75,13 @@ class Log:
         return LogRows(**{name: array_R[order_R] for name, array_R in joined.items()})
 
 
-def event_table(rows: LogRows) -> pl.DataFrame:
-    """Return what a service would log."""
+def event_table(rows: LogRows, track_ids: pl.Series | None = None) -> pl.DataFrame:
+    """Return what a service would log, with the identifiers of a catalogue that was given; else rows counted from 1."""
     return pl.DataFrame(
         {
             USER_ID: rows.id_R,
             AT: rows.at_R,
-            TRACK_ID: rows.track_R.astype(np.int64) + 1,
+            TRACK_ID: rows.track_R.astype(np.int64) + 1 if track_ids is None else track_ids.gather(rows.track_R),
             ACTION: words(rows.action_R, ACTIONS),
             PLAYED_MS: known(rows.played_ms_R),
             TRACK_MS: rows.track_ms_R,

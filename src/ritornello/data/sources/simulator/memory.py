@@ -13,6 +13,7 @@ from ritornello.data.sources.simulator.randomness import Float64
 PLACES = 64
 NOBODY = -1
 JUST_HEARD_DAYS = 0.1
+PULL = np.float32(0.32)
 LASTING_DAYS = 15.0  # a memory lasts so long for e - 1 listens
 Rows = NDArray[np.intp]
 
@@ -65,22 +66,23 @@ class Memory:
         index_P, place_P = np.divmod(np.flatnonzero(self.artist_BM[row_R] == artist_R[:, None]), PLACES)
         where = (row_R[index_P], place_P)
         faded_P = self.skips_BM[where] * np.exp2(-(day_R[index_P] - self.day_BM[where]) / self.annoyance_days)
-        return np.bincount(index_P, weights=faded_P, minlength=len(row_R))
+        return np.bincount(index_P, weights=faded_P, minlength=len(row_R)).astype(np.float64)
 
     def pull(self, row_R: Rows, day_R: Float64) -> Float32:
         """Return how strongly each memory [R, M] calls to be heard again: bonds, exposures and their age.
 
-        A square root of both, as in base-level learning with its usual decay (Anderson and Schooler 1991).
+        Use and age weigh alike, as in base-level learning (Anderson and Schooler 1991).
         """
         plays_RM = self.plays_BM[row_R]
         age_RM = np.maximum(day_R[:, None].astype(np.float32) - self.day_BM[row_R], np.float32(0.02))
-        pull_RM: Float32 = np.sqrt(plays_RM / age_RM) * np.exp(self.bond_BM[row_R])
+        pull_RM: Float32 = (plays_RM / age_RM) ** PULL * np.exp(self.bond_BM[row_R])
         return pull_RM
 
     def recent_all(self, row_R: Rows, day_R: Float64) -> Float32:
         """Return `recent` of every memory [R, M]."""
         age_RM = day_R[:, None].astype(np.float32) - self.day_BM[row_R]
-        return self.recent_BM[row_R] * np.exp2(-age_RM / np.float32(self.satiation_days))
+        recent_RM: Float32 = self.recent_BM[row_R] * np.exp2(-age_RM / np.float32(self.satiation_days))
+        return recent_RM
 
     def make_room(self, row_R: Rows, track_R: Int32, artist_R: Int32, place_R: Rows, day_R: Float64) -> Rows:
         """Return the place of each track, for new ones that of the faintest memory, which is overwritten."""

@@ -1,8 +1,8 @@
 """Who fills the listener's screen: what a policy is asked, what it answers, and the policy that the log was made with.
 
 The logging policy is a mixture of four ways to choose: any track, a popular one, a popular one of a genre that the listener
-has played, one that they played lately. It knows no more than a log does; the chance of each offer is known exactly, as off-policy
-estimates need it. R rows (some of B listeners), G genres, W newest plays.
+has played, one that they played lately. It knows no more than a log does; the chance of each offer is known exactly, as
+off-policy estimates need it. R rows (some of B listeners), G genres, W newest plays.
 """
 
 from dataclasses import dataclass
@@ -68,15 +68,26 @@ class Policy(Protocol):
         ...
 
 
+def ways(settings: LoggingConfig) -> Float64:
+    """Return the weights of the four ways, which add up to 1.
+
+    Raises:
+        ValueError: when all of them are 0.
+    """
+    weight_C = np.array([settings.uniform, settings.popular, settings.genre, settings.again])
+    if weight_C.sum() <= 0:
+        raise ValueError(
+            "logging: uniform, popular, genre and again are all 0; allowed are weights of which one is above 0"
+        )
+    return np.asarray(weight_C / weight_C.sum(), dtype=np.float64)
+
+
 class Mixture:
     """Choose by chance among four ways with known weights; any of them may be 0."""
 
     def __init__(self, catalogue: Catalogue, settings: LoggingConfig, num_listeners: int, *, start_ms: int) -> None:
         self.catalogue = catalogue
-        weight_C = np.array([settings.uniform, settings.popular, settings.genre, settings.again])
-        if weight_C.sum() <= 0:
-            raise ValueError("the logging policy chooses nothing: uniform, popular, genre and again are all 0")
-        self.weight_C: Float64 = weight_C / weight_C.sum()
+        self.settings = settings
         is_out_G = catalogue.by_genre.weight(np.arange(len(GENRES)), np.full(len(GENRES), start_ms)) > 0
         self.count_BG: Float64 = np.tile(np.where(is_out_G, UNHEARD_GENRE, 0.0), (num_listeners, 1))
         self.newest_BW: Int32 = np.full((num_listeners, NEWEST), -1, np.int32)
@@ -94,9 +105,9 @@ class Mixture:
                 track_R[index_W] = choose(ask.row_R[index_W], ask.at_R[index_W], draw_RN[index_W])
         return Offer(track_R=track_R, propensity_R=self.propensity(ask.row_R, ask.at_R, track_R))
 
-    def propensity(self, row_R: Rows, at_R: Int64, track_R: Int32) -> Float64:
-        """Return the chance with which each track is offered in this situation."""
-        weight_RC = self._weights(row_R)
+    def propensity(self, row_R: Rows, at_R: Int64, track_R: Int32, settings: LoggingConfig | None = None) -> Float64:
+        """Return the chance with which each track is offered in this situation, or would be under other weights."""
+        weight_RC = self._weights(row_R, settings)
         shelves = self.catalogue
         genre_R = shelves.genre_T[track_R]
         popularity_R = shelves.weight_T[track_R]
@@ -122,9 +133,9 @@ class Mixture:
         self.newest_BW[row_P, self.num_plays_B[row_P] % NEWEST] = track_P
         self.num_plays_B[row_P] += 1
 
-    def _weights(self, row_R: Rows) -> Float64:
+    def _weights(self, row_R: Rows, settings: LoggingConfig | None = None) -> Float64:
         """Return the weight of each way; who has played little yet gets nothing again."""
-        weight_RC = np.repeat(self.weight_C[None, :], len(row_R), axis=0)
+        weight_RC = np.repeat(ways(settings or self.settings)[None, :], len(row_R), axis=0)
         has_none_R = self.num_plays_B[row_R] <= JUST_PLAYED
         weight_RC[has_none_R, 1] += weight_RC[has_none_R, 3]
         weight_RC[has_none_R, 3] = 0.0
@@ -140,7 +151,8 @@ class Mixture:
 
     def _uniform(self, row_R: Rows, at_R: Int64, draw_RN: Float64) -> Int32:
         place_R = (draw_RN[:, 1] * self._num_released(at_R)).astype(np.int64)
-        return self.catalogue.by_release.track_T[place_R]
+        track_R: Int32 = self.catalogue.by_release.track_T[place_R]
+        return track_R
 
     def _popular(self, row_R: Rows, at_R: Int64, draw_RN: Float64) -> Int32:
         return self.catalogue.by_release.draw(np.zeros(len(row_R), np.int32), at_R, draw_RN[:, 1])
@@ -154,10 +166,12 @@ class Mixture:
         num_R = self.num_plays_B[row_R]
         old_R = np.minimum(num_R, NEWEST) - JUST_PLAYED
         play_R = num_R - JUST_PLAYED - 1 - (draw_RN[:, 1] * old_R).astype(np.int64)
-        return self.newest_BW[row_R, play_R % NEWEST]
+        track_R: Int32 = self.newest_BW[row_R, play_R % NEWEST]
+        return track_R
 
     def _again_chance(self, row_R: Rows, track_R: Int32) -> Float64:
         num_R = self.num_plays_B[row_R]
         back_RW = (num_R[:, None] - 1 - np.arange(NEWEST)) % NEWEST  # how many plays ago each place was written
         is_it_RW = (self.newest_BW[row_R] == track_R[:, None]) & (back_RW >= JUST_PLAYED)
-        return is_it_RW.sum(axis=1) / np.maximum(np.minimum(num_R, NEWEST) - JUST_PLAYED, 1)
+        chance_R = is_it_RW.sum(axis=1) / np.maximum(np.minimum(num_R, NEWEST) - JUST_PLAYED, 1)
+        return np.asarray(chance_R, dtype=np.float64)

@@ -43,7 +43,7 @@ class Sitting:
         self.played_BW: Int32 = np.full((size, ROUND), -1, np.int32)  # the newest plays, written round and round
         self.loop_B: Int64 = np.zeros(size, np.int64)  # how many plays back the next one is, 0: not looping
 
-    def begin(  # noqa: PLR0913
+    def begin(
         self,
         world: World,
         catalogue: Catalogue,
@@ -117,4 +117,4 @@ def energies(world: World, at_R: Int64, intent_R: NDArray[np.intp]) -> Float64:
     energy_R = np.full(len(at_R), 0.5)
     if world.switches.clock:
         energy_R += 0.22 * np.cos(2.0 * np.pi * ((at_R % ONE_DAY_MS) / ONE_HOUR_MS - 17.0) / 24.0)
-    return energy_R - 0.12 * (intent_R == Intent.FOCUS)
+    return np.where(intent_R == Intent.FOCUS, energy_R - 0.12, energy_R)

@@ -5,11 +5,14 @@ tuned on them. `docs/simulator.md` says where each comes from. A change of any r
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
 
-VERSION = 1
+from ritornello.config import apply_override
+
+VERSION = 2
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -74,11 +77,11 @@ class SessionConfig(Rules, frozen=True):
     """When and how long: a session's `length` is in plays (log mean of its plan), patience runs out earlier.
 
     After a finished track a listener may begin to play the last few tracks again, round and round (`loop`, going on with
-    `loop_on`). Rows of `origins` are intents (comfort, explore, focus, search), columns where the next track comes from: the own
-    library, more of the same artist, a search, browsing, the service's offer.
+    `loop_on`). Rows of `origins` are intents (comfort, explore, focus, search), columns where the next track comes from: the
+    own library, more of the same artist, a search, browsing, the service's offer.
     """
 
-    length: Positive = 7.8
+    length: Positive = 6.9
     length_spread: NotNegative = 0.85
     max_steps: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 160
     intents: tuple[float, float, float, float] = (0.36, 0.28, 0.22, 0.14)
@@ -89,8 +92,8 @@ class SessionConfig(Rules, frozen=True):
         (0.04, 0.47, 0.20, 0.15, 0.14),
     )
     autoplay: tuple[float, float, float, float] = (0.3, 0.4, 0.9, 0.2)
-    loop: Share = 0.05
-    loop_on: Share = 0.9
+    loop: Share = 0.028
+    loop_on: Share = 0.95
     patience: Positive = 4.0
     skip_cost: NotNegative = 1.0
     ignore_cost: NotNegative = 0.18
@@ -195,15 +198,19 @@ PRESETS = {
 }
 
 
-def make_world(preset: str, **sizes: int) -> World:
-    """Return a preset at another size or seed.
+def make_world(preset: str, overrides: Iterable[str] = (), **sizes: int | None) -> World:
+    """Return a preset at another size or seed (None: the preset's), with rules changed by `section.key=value`.
 
     Raises:
-        ValueError: for an unknown preset, or a size out of range.
+        ValueError: for an unknown preset or rule, or a value out of range.
     """
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r} is unknown; allowed are {', '.join(PRESETS)}")
-    raw = msgspec.to_builtins(PRESETS[preset]) | sizes
+    raw: dict[str, object] = msgspec.to_builtins(PRESETS[preset])
+    raw |= {name: value for name, value in sizes.items() if value is not None}
+    for override in overrides:
+        apply_override(raw, override)
+        raw["preset"] = f"{preset}, changed"
     try:
         return msgspec.convert(raw, World)
     except msgspec.ValidationError as error:

@@ -1,0 +1,53 @@
+"""A simulated world as a workspace: generated beside the log, then ingested like any other one.
+
+The world, and the truth about its listeners, stay in `WS/simulated`; the workspace's own tables hold no more than a service
+would know.
+"""
+
+from pathlib import Path
+
+from rich.progress import Progress
+
+from ritornello.artifacts import Workspace, replace_folder
+from ritornello.data.ingest import ingest
+from ritornello.data.parts import parts_of
+from ritornello.data.sources.simulator.generate import Generated, generate, generated, read_world
+from ritornello.data.sources.simulator.world import World
+from ritornello.schema import ONE_DAY_MS
+
+SIMULATED = "simulated"
+
+
+def world_folder(workspace: Workspace) -> Path:
+    """Return where a workspace keeps the world that its log was simulated in."""
+    return workspace.root / SIMULATED
+
+
+def simulate(
+    workspace: Workspace,
+    world: World,
+    *,
+    given: Path | None = None,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Generated:
+    """Simulate a world into a workspace that holds nothing yet, or finish what an interrupted run began.
+
+    Raises:
+        ValueError: when the workspace holds another log or another world.
+    """
+    folder = world_folder(workspace)
+    if folder.is_dir():
+        known = read_world(folder)
+        if (known.world, known.given) != (world, None if given is None else str(given.resolve())):
+            raise ValueError(f"{workspace.root} holds another world ({known.label}): simulate into a new workspace")
+    elif parts_of(workspace.events) or parts_of(workspace.catalogue / "tracks"):
+        raise ValueError(f"{workspace.root} holds a log already: simulate into a new workspace")
+    else:
+        with workspace.lock(), replace_folder(folder) as fresh:
+            generate(world, fresh, given=given, processes=processes, progress=progress)
+    made = generated(folder)
+    now_ms = world.start_ms + (world.days + 1) * ONE_DAY_MS  # a world may reach beyond today
+    ingest(workspace, [made.tracks_file], kind="catalogue", progress=progress)
+    ingest(workspace, made.event_files, progress=progress, now_ms=now_ms)
+    return made
