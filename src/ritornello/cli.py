@@ -1,6 +1,7 @@
 """The command line: one function per command, errors in one line, exit status 0, 1 (failed) or 2 (bad arguments)."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures
 
 
 MAX_DAYS = 36_500
+MAX_LOOP_DAYS = 90
+SIMULATED_PROTOCOLS = ("closed_loop", "off_policy")
 LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
 
@@ -48,6 +51,50 @@ def progress_bars() -> Iterator[Progress]:
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
         yield progress
+
+
+@app.command()
+def simulate(
+    root: Root,
+    users: Annotated[int | None, typer.Option(help="Listeners; default 2,000.")] = None,
+    tracks: Annotated[int | None, typer.Option(help="Tracks of the invented catalogue; default 10,000.")] = None,
+    days: Annotated[int | None, typer.Option(help="Days of the log; default 60.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed is another world; default 1.")] = None,
+    preset: Annotated[str, typer.Option(help="default, quick_skips, plain, or no_MECHANISM.")] = "default",
+    catalogue: Annotated[
+        Path | None, typer.Option(help="A table of tracks to build the world over: Parquet or CSV.")
+    ] = None,
+    processes: Annotated[int | None, typer.Option(help="Default: one per core.", min=1)] = None,
+    override: Annotated[
+        list[str], typer.Option("--set", help="Change a rule, as in switches.drift=false; may be repeated.")
+    ] = [],  # noqa: B006  # typer copies it
+) -> None:
+    """Invent listeners and let them listen: a log with impressions, skips and likes, and the truth beside it."""
+    from ritornello.data.simulate import simulate as make
+    from ritornello.data.sources.simulator.world import make_world
+
+    world = make_world(preset, override, listeners=users, tracks=tracks, days=days, seed=seed)
+    with progress_bars() as progress:
+        made = make(Workspace(root), world, given=catalogue, processes=processes, progress=progress)
+    typer.echo(f"{made.label}: {made.events:,} events, {made.plays:,} plays of {world.listeners:,} listeners")
+    typer.echo(f"the world and the truth about its listeners are in {made.folder}; no model reads them")
+
+
+@app.command()
+def calibrate(
+    seed: Annotated[int, typer.Option(help="Seed of the worlds that are measured.")] = 1,
+    json_file: JsonFile = None,
+) -> None:
+    """Simulate the worlds that the calibration targets name, and lay their figures beside the real ones."""
+    from ritornello.evaluation import calibration, calibration_report, report
+
+    if json_file is not None:
+        check_target("--json", json_file)
+    with progress_bars() as progress:
+        checks = calibration.check(seed=seed, progress=progress)
+    calibration_report.show(checks, Console())
+    if json_file is not None:
+        report.write_json(calibration_report.as_figures(checks), json_file)
 
 
 @app.command()
@@ -115,21 +162,37 @@ def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) 
 @app.command()
 def evaluate(
     root: Root,
-    protocol: Annotated[str, typer.Option(help="window or live.")] = "window",
+    protocol: Annotated[
+        str, typer.Option(help="window, live; in a simulated world closed_loop, off_policy.")
+    ] = "window",
     until: Annotated[
         str | None, typer.Option(help="The cut T: epoch seconds or ISO date; default: the log's end less the window.")
     ] = None,
-    test_days: Annotated[float, typer.Option(help="Length of the window after T.")] = 14.0,
+    test_days: Annotated[
+        float | None, typer.Option(help="Length of the window after T (default 14), or of the closed loop (default 7).")
+    ] = None,
     cuts: Annotated[int, typer.Option(help="Number of cuts, each one window earlier.", min=1)] = 1,
     min_item: Annotated[int, typer.Option(help="Tracks need so many events before T.")] = 5,
     min_user: Annotated[int, typer.Option(help="Users need so many events before T.")] = 10,
     rankings: Annotated[Path | None, typer.Option(help="Score these lists instead of training.")] = None,
+    policies: Annotated[
+        str, typer.Option(help="For closed_loop: who plays, separated by commas.")
+    ] = "oracle,random,popular,relisten,item2item,frozen,live",
+    scene: Annotated[str, typer.Option(help="For closed_loop: none, or the scene that the bundle serves.")] = "none",
+    listeners: Annotated[int, typer.Option(help="For closed_loop and off_policy.", min=20)] = 1000,
     config_file: ConfigFile = None,
     override: Overrides = [],  # noqa: B006
     json_file: JsonFile = None,
 ) -> None:
-    """Train as of a moment, predict what came after it, and print how well."""
+    """Train as of a moment, predict what came after it, and print how well; or let policies play in a simulated world."""
     from ritornello.evaluation import live, report, window
+
+    if protocol in SIMULATED_PROTOCOLS:
+        evaluate_simulated(
+            Workspace(root), protocol, policies, scene, listeners=listeners, days=test_days, json_file=json_file
+        )
+        return
+    test_days = 14.0 if test_days is None else test_days
 
     if protocol == "live" and cuts > 1:
         raise ValueError(f"--cuts is {cuts}: the live protocol has one cut; run it again with another --until")
@@ -164,7 +227,7 @@ def evaluate(
                 progress=progress,
             )
         else:
-            raise ValueError(f"--protocol is {protocol!r}: allowed are window, live")
+            raise ValueError(f"--protocol is {protocol!r}: allowed are window, live, {', '.join(SIMULATED_PROTOCOLS)}")
     report.show(figures, Console())
     if json_file is not None:
         report.write_json(figures, json_file)
@@ -281,7 +344,7 @@ def bundles(
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="A log of your own, Parquet or CSV; default: a small generated world.")
+        Path | None, typer.Option(help="A log of your own, Parquet or CSV; default: a small simulated world.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the workspace goes.")] = Path("demo-world"),
 ) -> None:
@@ -291,6 +354,90 @@ def demo(
     with progress_bars() as progress:
         figures = run(folder, data, progress, Console())
     typer.echo(f"workspace: {folder}  (figures: {json.dumps(figures)})")
+
+
+@app.command()
+def ab(
+    root: Root,
+    side_a: Annotated[
+        str, typer.Argument(metavar="A", help="A bundle's version, current, or a policy such as popular.")
+    ],
+    side_b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    scene: Annotated[str, typer.Option(help="none, or the scene that bundles serve.")] = "none",
+    days: Annotated[int, typer.Option(help="How long each listener's test lasts.", min=1, max=90)] = 7,
+    listeners: Annotated[int, typer.Option(help="Listeners at most.", min=1)] = 2000,
+    json_file: JsonFile = None,
+) -> None:
+    """Compare two bundles on simulated listeners; stops as soon as an always-valid interval allows."""
+    from ritornello.evaluation import ab as test
+    from ritornello.evaluation import loop_report, report
+
+    if json_file is not None:
+        check_target("--json", json_file)
+    with progress_bars() as progress:
+        figures = test.compare(
+            Workspace(root),
+            side_a,
+            side_b,
+            days=days,
+            scene=scene,
+            listeners=listeners,
+            processes=num_cores(),
+            progress=progress,
+        )
+    loop_report.show_ab(figures, Console())
+    if json_file is not None:
+        report.write_json(figures, json_file)
+
+
+def evaluate_simulated(  # what stands apart from the protocols on real logs
+    workspace: Workspace,
+    protocol: str,
+    policies: str,
+    scene: str,
+    *,
+    listeners: int,
+    days: float | None,
+    json_file: Path | None,
+) -> None:
+    """Run a protocol that needs a simulated world, and print what came out."""
+    from ritornello.data.simulate import world_folder
+    from ritornello.data.sources.simulator.generate import read_world
+    from ritornello.evaluation import loop_report, report
+    from ritornello.evaluation.closed_loop import evaluate_loop
+    from ritornello.evaluation.off_policy_check import check_off_policy
+
+    if json_file is not None:
+        check_target("--json", json_file)
+    with progress_bars() as progress:
+        if protocol == "off_policy":
+            world = read_world(world_folder(workspace))
+            figures = check_off_policy(world, listeners=listeners, progress=progress)
+        else:
+            figures = evaluate_loop(
+                workspace,
+                policies=tuple(name.strip() for name in policies.split(",") if name.strip()),
+                days=whole_days(7.0 if days is None else days),
+                scene=scene,
+                listeners=listeners,
+                processes=num_cores(),
+                progress=progress,
+            )
+    loop_report.show(figures, Console())
+    if json_file is not None:
+        report.write_json(figures, json_file)
+
+
+def whole_days(days: float) -> int:
+    """Return a number of days for the closed loop, which lives by whole days."""
+    if days != int(days) or not 1 <= days <= MAX_LOOP_DAYS:
+        raise ValueError(f"--test-days is {days:g}: the closed loop takes whole days from 1 to {MAX_LOOP_DAYS}")
+    return int(days)
+
+
+def num_cores() -> int:
+    """Return how many processes may run side by side."""
+    return os.cpu_count() or 1
 
 
 def check_recommend(scene: str, only: str, familiarity: float | None, out: Path | None) -> None:

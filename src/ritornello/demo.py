@@ -1,5 +1,6 @@
 """The whole story in one run: a log, its preparation, training, evaluation on what came later, and a mix to read."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,30 +14,35 @@ from ritornello.bundle import publish
 from ritornello.config import Config, RankConfig
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
-from ritornello.data.sources.generated import write_world
-from ritornello.evaluation import report
+from ritornello.data.simulate import simulate
+from ritornello.data.sources.simulator.world import World
+from ritornello.evaluation import loop_report, report
+from ritornello.evaluation.closed_loop import evaluate_loop
 from ritornello.evaluation.window import evaluate_window
 from ritornello.train.fit import fit_pipeline
 
 MARK = ".ritornello-demo"
-# The generated world is young: fewer earlier windows to learn from, and a demo that is over in minutes.
-SMALL = Config(rank=RankConfig(cuts=3, next_cuts=1, next_plays=3000))
+# The simulated world is young: one earlier window to learn from, and a demo that is over in minutes.
+WORLD = World(listeners=2_000, tracks=10_000, days=60)
+SMALL = Config(rank=RankConfig(cuts=1, next_cuts=1, next_plays=1500))
+LOOP_LISTENERS = 250
+LOOP_DAYS = 4
+LOOP_POLICIES = ("random", "popular", "frozen", "live")
 
 
 def run(folder: Path, data: Path | None, progress: Progress, console: Console) -> dict[str, float]:
-    """Run every step on a generated world, or on `data`; return the headline figures."""
+    """Run every step on a simulated world, or on `data`; return the headline figures."""
     workspace = Workspace(folder)
     config = SMALL if data is None else Config()
     empty_demo_folder(folder)
     if data is None:
-        console.print("[bold]1 of 5[/] a small generated world: invented listeners, artists and titles (simulated)")
-        write_world(folder / "world")
-        ingest(workspace, [folder / "world" / "tracks.parquet"], kind="catalogue", progress=progress)
-        ingested = ingest(workspace, [folder / "world" / "events.parquet"], progress=progress)
+        console.print("[bold]1 of 5[/] simulate: a small world of invented listeners, artists and titles")
+        made = simulate(workspace, WORLD, progress=progress)
+        console.print(f"  {made.label}: {made.events:,} events, {made.plays:,} plays")
     else:
         console.print(f"[bold]1 of 5[/] your log: {data}")
         ingested = ingest(workspace, [data], progress=progress)
-    console.print(f"  {ingested.accepted:,} rows accepted, {sum(ingested.rejected.values()):,} rejected")
+        console.print(f"  {ingested.accepted:,} rows accepted, {sum(ingested.rejected.values()):,} rejected")
     console.print("[bold]2 of 5[/] prepare: users and tracks numbered, the log as mapped arrays")
     facts = prepare(workspace, progress=progress)
     console.print(f"  {facts.events:,} events of {facts.users:,} users on {facts.tracks:,} tracks")
@@ -59,12 +65,29 @@ def run(folder: Path, data: Path | None, progress: Progress, console: Console) -
     version = publish(workspace, pipeline, config, prepared, at)
     console.print(f"  bundle {version}")
     console.print("[bold]5 of 5[/] results, and a daily mix")
+    if data is None:
+        console.print("simulated: everything below is about invented listeners")
     report.show(figures, console)
+    if data is None:
+        loop_report.show(play(workspace, progress), console)
     show_mix(workspace, prepared, console)
     results = figures["results"]
     assert isinstance(results, dict)
     overall = results["pipeline"]["all"]
     return {name: round(float(overall[name]), 4) for name in ("ndcg@10", "recall@100")}
+
+
+def play(workspace: Workspace, progress: Progress) -> dict[str, object]:
+    """Let the bundle and simpler policies play against some of the world's listeners."""
+    return evaluate_loop(
+        workspace,
+        policies=LOOP_POLICIES,
+        days=LOOP_DAYS,
+        scene="none",
+        listeners=LOOP_LISTENERS,
+        processes=os.cpu_count() or 1,
+        progress=progress,
+    )
 
 
 def empty_demo_folder(folder: Path) -> None:

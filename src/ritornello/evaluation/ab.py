@@ -25,7 +25,7 @@ AT_LEAST = 200
 UNDECIDED = "undecided"
 
 
-def compare(  # noqa: PLR0913  # the options of the command, by their names
+def compare(  # the options of the command, by their names
     workspace: Workspace,
     side_a: str,
     side_b: str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from rich.progress import Progress
 
 from ritornello.data.sources.simulator.catalogue import build_catalogue
 from ritornello.data.sources.simulator.generate import live_through
@@ -46,15 +47,19 @@ class Checked:
         return self.target.is_met(self.simulated)
 
 
-def check(targets: tuple[Target, ...] = TARGETS, *, seed: int = 1) -> list[Checked]:
+def check(targets: tuple[Target, ...] = TARGETS, *, seed: int = 1, progress: Progress | None = None) -> list[Checked]:
     """Simulate what the targets need, each world once, and measure it."""
     figures: dict[tuple[str, str], dict[str, float]] = {}
+    needed = {(target.preset, target.world) for target in targets}
+    task = progress.add_task("calibrate: worlds", total=len(needed)) if progress else None
     for target in targets:
         key = target.preset, target.world
         if key not in figures:
             size = SIZES[target.world]
             world = make_world(target.preset, seed=seed, listeners=size.listeners, tracks=size.tracks, days=size.days)
             figures[key] = measure(world, simulate(world), target.world)
+            if progress and task is not None:
+                progress.advance(task)
     return [
         Checked(target=target, simulated=figures[target.preset, target.world][target.statistic]) for target in targets
     ]

@@ -5,8 +5,8 @@ A simulated log is observed as the real one was (`world`) before its figure is t
 - "scrobbles_long": `observe_long_histories`;
 - "service": the whole simulated log, made with the preset that the target names.
 
-Each target says what the simulator's makers knew of it (`role`). When version 1 of the world was frozen, half of the targets had
-been "held_back" from tuning; it met 7 of these 15. Version 2 was then tuned on all 30 ("tuned" were open from the start,
+Each target says what the simulator's makers knew of it (`role`). When version 1 of the world was frozen, half of the targets
+had been held back from tuning; it met 7 of these 15. Version 2 was then tuned on all 30 ("tuned" were open from the start,
 "checked" were held back from version 1), and was itself checked once, after freezing, on figures that nobody had looked at
 until then ("held_back").
 

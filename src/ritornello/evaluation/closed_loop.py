@@ -4,7 +4,7 @@ Every listener has one life per policy, which begins with the same memories; ses
 so that differences are the policies' own (common random numbers). Simulated, always.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +117,7 @@ def seconds_of(lived: pl.DataFrame) -> dict[str, float]:
 
 def run_loop(
     loop: Loop, id_U: Int64, *, processes: int, progress: Progress | None = None, name: str = "closed loop"
-) -> Iterator[pl.DataFrame]:
+) -> Generator[pl.DataFrame]:
     """Yield, job by job, each listener's totals under each policy."""
     jobs = [id_U[start : start + JOB_LISTENERS] for start in range(0, len(id_U), JOB_LISTENERS)]
     task = progress.add_task(name, total=len(id_U)) if progress else None

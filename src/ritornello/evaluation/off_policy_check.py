@@ -6,18 +6,21 @@ leads listeners into other situations. R logged offers, F features.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress
 
 from ritornello.contracts import Int32, Int64
-from ritornello.data.sources.simulator.catalogue import Catalogue, build_catalogue
+from ritornello.data.sources.simulator.catalogue import Catalogue
 from ritornello.data.sources.simulator.engine import GLANCE_MS, Engine
+from ritornello.data.sources.simulator.generate import Described, load_catalogue
 from ritornello.data.sources.simulator.log import Log, LogRows
 from ritornello.data.sources.simulator.memory import Rows
 from ritornello.data.sources.simulator.policy import Ask, Events, Mixture, Offer
 from ritornello.data.sources.simulator.randomness import Float64, keys
-from ritornello.data.sources.simulator.world import LoggingConfig, World
+from ritornello.data.sources.simulator.world import LoggingConfig
 from ritornello.evaluation.off_policy import Estimate, doubly_robust, inverse_propensity, self_normalised
 from ritornello.schema import ONE_MINUTE_MS, Action
 
@@ -105,14 +108,22 @@ class Recorder:
 NUM_FEATURES = 6
 
 
-def check_off_policy(world: World, *, listeners: int) -> dict[str, object]:
+def check_off_policy(described: Described, *, listeners: int, progress: Progress | None = None) -> dict[str, object]:
     """Return by target policy the estimates from the log and the value that the closed loop has."""
-    catalogue = build_catalogue(world)
+    world = described.world
+    catalogue, _ = load_catalogue(world, None if described.given is None else Path(described.given))
+    task = progress.add_task("off-policy: lives", total=len(TARGETS) + 2) if progress else None
+
+    def advance() -> None:
+        if progress and task is not None:
+            progress.advance(task)
+
     id_B = np.arange(1, min(listeners, world.listeners) + 1)
     engine = Engine(world, catalogue, id_B)
     first_day = max(1, world.days - DAYS)
     logging = Mixture(catalogue, world.logging, len(id_B), start_ms=world.start_ms)
     engine.run(logging, Log(), 0, first_day)
+    advance()
     values = {}
     for name, settings in TARGETS.items():
         policy = Mixture(catalogue, settings or world.logging, len(id_B), start_ms=world.start_ms)
@@ -121,8 +132,10 @@ def check_off_policy(world: World, *, listeners: int) -> dict[str, object]:
         log = Log()
         engine.fork().run(policy, log, first_day, world.days)
         values[name] = value_of(log.rows())
+        advance()
     recorder, log = Recorder(logging), Log()
     engine.run(recorder, log, first_day, world.days)
+    advance()
     offers = join(recorder.offers)
     reward_R = rewards(log.rows(), offers)
     return {

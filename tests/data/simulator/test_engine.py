@@ -19,7 +19,7 @@ from ritornello.data.sources.simulator.generate import live_through
 from ritornello.data.sources.simulator.listeners import invent_listeners
 from ritornello.data.sources.simulator.log import Log, LogRows
 from ritornello.data.sources.simulator.memory import PLACES, Memory
-from ritornello.data.sources.simulator.policy import JUST_PLAYED, Ask, Events, Mixture
+from ritornello.data.sources.simulator.policy import JUST_PLAYED, Ask, Events, Mixture, ways
 from ritornello.data.sources.simulator.randomness import keys
 from ritornello.data.sources.simulator.schedule import A_DAY, PAUSE_MS, WEEKDAY_H, WEEKEND_H, schedule
 from ritornello.data.sources.simulator.shelf import Shelf
@@ -327,10 +327,9 @@ def test_a_mixture_offers_with_the_chance_that_it_tells(num_plays, day):
     assert chisquare(pooled[0][kept], pooled[1][kept]).pvalue > 1e-3
 
 
-def test_a_mixture_of_nothing_is_refused(catalogue):
-    nothing = LoggingConfig(uniform=0.0, popular=0.0, genre=0.0, again=0.0)
-    with pytest.raises(ValueError, match="chooses nothing"):
-        Mixture(catalogue, nothing, 1, start_ms=0)
+def test_a_mixture_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="are all 0"):
+        ways(LoggingConfig(uniform=0.0, popular=0.0, genre=0.0, again=0.0))
 
 
 def test_presets_carry_their_names_and_differ():
@@ -352,12 +351,21 @@ def test_presets_carry_their_names_and_differ():
         ("default", {"tracks": 10**9}, "tracks"),
         ("default", {"days": -1}, "days"),
         ("default", {"moons": 2}, "moons"),
+        ("default", {"overrides": ["appeal.moons=2"]}, "moons"),
+        ("default", {"overrides": ["sessions.loop=2"]}, "loop"),
     ],
 )
 def test_a_wrong_world_is_refused_in_one_line(preset, sizes, words):
     with pytest.raises(ValueError, match=words) as refused:
         make_world(preset, **sizes)
     assert "\n" not in str(refused.value)
+
+
+def test_rules_can_be_changed_by_name():
+    changed = make_world("default", ["appeal.taste=4.0"], seed=3)
+    assert changed.appeal.taste == 4.0
+    assert changed.rules_hash != SMALL.rules_hash == make_world("default", seed=3).rules_hash
+    assert changed.preset != SMALL.preset
 
 
 def another(value):

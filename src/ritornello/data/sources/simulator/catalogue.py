@@ -141,7 +141,7 @@ def assemble(  # noqa: PLR0913  # what a catalogue is known by
         fame_A=fame_A,
         vector_AD=vector_AD,
         centroid_GD=centroid_GD,
-        by_genre=Shelf.of(genre_T, released_at_T, weight_T),
+        by_genre=Shelf.of(genre_T, released_at_T, weight_T, groups=len(GENRES)),
         by_artist=Shelf.of(artist_T, released_at_T, weight_T),
         by_release=Shelf.of(np.zeros(len(artist_T), np.int32), released_at_T, weight_T),
     )

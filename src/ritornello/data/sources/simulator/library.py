@@ -10,7 +10,7 @@ from ritornello.data.sources.simulator.catalogue import Catalogue
 from ritornello.data.sources.simulator.choice import Origin, Situation, choose
 from ritornello.data.sources.simulator.listeners import Listeners
 from ritornello.data.sources.simulator.memory import PLACES, Memory
-from ritornello.data.sources.simulator.randomness import Draw, keys, uniforms
+from ritornello.data.sources.simulator.randomness import DRAWS, Draw, keys, uniforms
 from ritornello.data.sources.simulator.world import World
 
 OLDEST_DAYS = 300.0
@@ -25,7 +25,7 @@ def fill_libraries(world: World, catalogue: Catalogue, listeners: Listeners, mem
     mood.begin(world, listeners, everybody_B, at_B)
     for number in range(int(np.ceil(size_B.max(initial=0)))):
         row_R = everybody_B[size_B > number]
-        key_R = keys(keys(listeners.key_B[row_R], int(Draw.LIBRARY)), number)
+        key_R = keys(keys(listeners.key_B[row_R], DRAWS + Draw.LIBRARY), number)
         draw_RN = uniforms(key_R, Draw.LIBRARY, 2)
         unknown_R = np.full(len(row_R), -1, np.int32)
         situation = Situation(row_R=row_R, key_R=key_R, at_R=at_B[row_R], last_track_R=unknown_R)

@@ -68,11 +68,34 @@ class Log:
 
     def rows(self) -> LogRows:
         """Return all rows by time; rows of the same moment stay as they came."""
+        if not self.parts:
+            return nothing()
         joined = {
             field.name: np.concatenate([getattr(part, field.name) for part in self.parts]) for field in fields(LogRows)
         }
         order_R = np.argsort(joined["at_R"], kind="stable")
         return LogRows(**{name: array_R[order_R] for name, array_R in joined.items()})
+
+
+def nothing() -> LogRows:
+    """Return a log without rows."""
+    whole, small, real = np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.float32)
+    return LogRows(
+        id_R=whole,
+        at_R=whole,
+        track_R=np.zeros(0, np.int32),
+        action_R=small,
+        played_ms_R=whole,
+        track_ms_R=whole,
+        scene_R=small,
+        source_R=small,
+        request_R=whole,
+        position_R=np.zeros(0, np.int16),
+        propensity_R=real,
+        appeal_R=real,
+        patience_R=real,
+        intent_R=small,
+    )
 
 
 def event_table(rows: LogRows, track_ids: pl.Series | None = None) -> pl.DataFrame:

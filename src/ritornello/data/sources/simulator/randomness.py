@@ -18,6 +18,7 @@ FIRST = np.uint64(0xBF58476D1CE4E5B9)
 SECOND = np.uint64(0x94D049BB133111EB)
 UNIT = 2.0**-53
 ALL_BITS = 2**64 - 1
+DRAWS = 1 << 40  # kinds of draws are named above whatever else has a key: sessions, steps, tracks
 
 
 class Draw(IntEnum):
@@ -62,12 +63,12 @@ def keys(parent_N: UInt64, child_N: NDArray[np.integer] | int) -> UInt64:
 
 def uniform(key_N: UInt64, draw: Draw) -> Float64:
     """Return one number in (0, 1) per key."""
-    return ((keys(key_N, int(draw)) >> np.uint64(11)).astype(np.float64) + 0.5) * UNIT
+    return ((keys(key_N, DRAWS + draw) >> np.uint64(11)).astype(np.float64) + 0.5) * UNIT
 
 
 def uniforms(key_N: UInt64, draw: Draw, count: int) -> Float64:
     """Return `count` numbers in (0, 1) per key [N, count]."""
-    named_N1 = keys(key_N, int(draw))[:, None]
+    named_N1 = keys(key_N, DRAWS + draw)[:, None]
     return ((keys(named_N1, np.arange(count)[None, :]) >> np.uint64(11)).astype(np.float64) + 0.5) * UNIT
 
 

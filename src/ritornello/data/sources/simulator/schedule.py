@@ -15,7 +15,7 @@ from ritornello.data.sources.simulator.world import World
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS, ONE_MINUTE_MS
 
 A_DAY = 4  # sessions at most
-PAUSE_MS = 35 * ONE_MINUTE_MS  # a session ends so long before the next one
+PAUSE_MS = 46 * ONE_MINUTE_MS  # a session ends so long before the next one
 CLOSEST_MS = 75 * ONE_MINUTE_MS
 # How much people listen by hour, on working days and at weekends.
 WEEKDAY_H = np.array([3, 2, 1, 1, 1, 2, 5, 9, 10, 9, 8, 8, 9, 8, 8, 9, 10, 12, 12, 11, 10, 9, 7, 5], np.float64)
@@ -42,9 +42,9 @@ def schedule(world: World, listeners: Listeners, first_day: int, last_day: int) 
         rate_B = listeners.rate_B * RATE_W[weekday_N[place]]
         has_BD = how_many(rate_B, draw_BN[:, 0])[:, None] > np.arange(A_DAY)
         hour_BD = hours(world, listeners, draw_BN[:, 1:], is_weekend=weekday_N[place] >= 5)
-        at_BD = np.sort(world.start_ms + int(day) * ONE_DAY_MS + (hour_BD * ONE_HOUR_MS).astype(np.int64), axis=1)
-        is_member_B1 = listeners.joined_day_B[:, None] <= day
-        start_BND[:, place] = np.where(has_BD & is_member_B1, at_BD, np.iinfo(np.int64).max)
+        at_BD = world.start_ms + int(day) * ONE_DAY_MS + (hour_BD * ONE_HOUR_MS).astype(np.int64)
+        is_on_BD = has_BD & (listeners.joined_day_B[:, None] <= day)
+        start_BND[:, place] = np.sort(np.where(is_on_BD, at_BD, np.iinfo(np.int64).max), axis=1)
     number_BS = np.broadcast_to(
         (days_N[:, None] * A_DAY + np.arange(A_DAY)).ravel(), (len(listeners), len(days_N) * A_DAY)
     )

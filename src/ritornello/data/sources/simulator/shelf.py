@@ -26,11 +26,11 @@ class Shelf:
     start_G: NDArray[np.intp]
 
     @classmethod
-    def of(cls, group_T: NDArray[np.integer], released_at_T: Int64, weight_T: Float64) -> Self:
-        """Sort tracks onto a shelf."""
+    def of(cls, group_T: NDArray[np.integer], released_at_T: Int64, weight_T: Float64, *, groups: int = 0) -> Self:
+        """Sort tracks onto a shelf of at least so many groups, any of which may be empty."""
         order_T = np.lexsort((np.arange(len(group_T)), released_at_T, group_T))
         key_T = group_T[order_T].astype(np.int64) * MOMENTS + np.maximum(released_at_T[order_T], 0)
-        groups_G = np.arange(int(group_T.max(initial=-1)) + 1, dtype=np.int64)
+        groups_G = np.arange(max(int(group_T.max(initial=-1)) + 1, groups), dtype=np.int64)
         start_G = np.searchsorted(key_T, groups_G * MOMENTS)
         return cls(order_T.astype(np.int32), key_T, np.r_[0.0, np.cumsum(weight_T[order_T])], start_G)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from ritornello.config import apply_override
 
-VERSION = 2
+VERSION = 3
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
