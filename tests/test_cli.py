@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ritornello.cli import main, parse_moment
-from ritornello.data.sources.generated import write_world
+from worlds import write_world
 
 FAST = [
     "--set=rank.cuts=2",
@@ -184,6 +184,7 @@ def test_a_bundle_for_other_ids_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = tmp_path / "other"
+    (tmp_path / "world").mkdir()
     write_world(tmp_path / "world", users=20, tracks=400, days=60, seed=9)
     assert run(monkeypatch, "ingest", other, tmp_path / "world" / "events.parquet") == 0
     assert run(monkeypatch, "prepare", other) == 0

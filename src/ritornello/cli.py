@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,18 +84,27 @@ def simulate(
 @app.command()
 def calibrate(
     seed: Annotated[int, typer.Option(help="Seed of the worlds that are measured.")] = 1,
+    plots: Annotated[Path | None, typer.Option(help="A folder for SVG pictures of the distributions.")] = None,
+    real: Annotated[
+        Path | None, typer.Option(help="For --plots: what benchmarks/real_statistics.py --json wrote.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Simulate the worlds that the calibration targets name, and lay their figures beside the real ones."""
-    from ritornello.evaluation import calibration, calibration_report, report
+    from ritornello.evaluation import calibration, calibration_plots, calibration_report, report
 
     if json_file is not None:
         check_target("--json", json_file)
+    calibration_plots.check(plots, real)
     with progress_bars() as progress:
-        checks = calibration.check(seed=seed, progress=progress)
+        worlds = calibration.observe_worlds(seed=seed, progress=progress)
+    checks = calibration.compare(worlds)
     calibration_report.show(checks, Console())
     if json_file is not None:
         report.write_json(calibration_report.as_figures(checks), json_file)
+    if plots is not None:
+        for path in calibration_plots.draw(worlds, calibration_plots.read_real(real), plots):
+            typer.echo(f"drawn: {path}")
 
 
 @app.command()
@@ -551,6 +561,9 @@ def main() -> None:
     except ValueError as error:
         console.print(f"[bold red]error:[/] {one_line(error)}", highlight=False, soft_wrap=True)
         sys.exit(2)
+    except BrokenProcessPool:
+        console.print("[bold red]failed:[/] a worker process died, perhaps for want of memory: try fewer --processes")
+        sys.exit(1)
     except (OSError, pl.exceptions.PolarsError) as error:
         console.print(f"[bold red]failed:[/] {one_line(error)}", highlight=False, soft_wrap=True)
         sys.exit(1)

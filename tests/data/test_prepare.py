@@ -14,7 +14,7 @@ from ritornello.data import shards, split
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import load_prepared, prepare
 from ritornello.data.sequence import Sequences
-from ritornello.data.sources import bulk, generated, planted
+from ritornello.data.sources import bulk, planted
 from ritornello.data.sources.planted import planted_world
 
 ARRAYS = ("start_U", "track_E", "at_E", "action_E", "play_ratio_E", "session_E")
@@ -178,18 +178,21 @@ def test_preparing_twice_gives_the_same_files_and_leaves_nothing_else(workspace,
     assert {path.name for path in workspace.root.iterdir() if path.name.startswith(".")} <= {".lock"}
 
 
-def test_the_generated_world_is_reproducible_and_returns_to_its_favourites(workspace, tmp_path):
-    for folder in ("one", "two"):
-        generated.write_world(tmp_path / folder, users=30, tracks=600, days=60, seed=5)
-    one, two = (pl.read_parquet(tmp_path / folder / "events.parquet") for folder in ("one", "two"))
-    assert one.equals(two)
-    prepared = prepared_of(
-        workspace, tmp_path / "one" / "events.parquet", catalogue=[tmp_path / "one" / "tracks.parquet"]
-    )
-    assert len(prepared.sequences) == len(one)
-    assert 0.25 < 1 - one.group_by("user_id", "track_id").len().height / len(one) < 0.55
-    released = one.join(pl.read_parquet(tmp_path / "one" / "tracks.parquet"), on="track_id")
-    assert (released["timestamp"] >= released["released_at"]).all()
+def test_impressions_are_counted_and_no_part_of_a_history(workspace, tmp_path):
+    rows = [("u", 1_000, "a", "impression"), ("u", 2_000, "a", "play"), ("u", 3_000, "b", "impression")]
+    table = pl.DataFrame(rows, schema=["user_id", "at", "track_id", "action"], orient="row")
+    table.write_parquet(tmp_path / "log.parquet")
+    prepared = prepared_of(workspace, tmp_path / "log.parquet")
+    assert prepared.sequences.action_E.tolist() == [2]
+    facts = json.loads((prepared.folder / "stats.json").read_text())
+    assert (facts["events"], facts["impressions"], facts["duplicates"]) == (1, 2, 0)
+
+
+def test_a_log_of_impressions_alone_is_refused(workspace, tmp_path):
+    table = pl.DataFrame({"user_id": ["u"], "at": [1_000], "track_id": ["a"], "action": ["impression"]})
+    table.write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(ValueError, match="1 impressions and nothing else"):
+        prepared_of(workspace, tmp_path / "log.parquet")
 
 
 def test_a_bulk_log_has_the_size_asked_for(workspace, tmp_path):

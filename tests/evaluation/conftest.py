@@ -15,7 +15,7 @@ from ritornello.artifacts import Workspace
 from ritornello.config import Config, RankConfig, RecallConfig
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
-from ritornello.data.sources.generated import write_world
+from worlds import write_world
 
 DAY_MS = 86_400_000
 MIN_ITEM, MIN_USER, TEST_DAYS = 5, 10, 7.0

@@ -16,7 +16,7 @@ from ritornello.artifacts import Workspace
 from ritornello.bundle import current_version, list_bundles
 from ritornello.data.simulate import world_folder
 from ritornello.data.sources.simulator.generate import read_world
-from ritornello.evaluation.closed_loop import Loop, choose_listeners, needs_bundle, run_loop
+from ritornello.evaluation.closed_loop import Loop, choose_listeners, run_loop
 from ritornello.evaluation.loop_policies import POLICIES
 from ritornello.evaluation.sequential import confidence_sequence
 from ritornello.schema import USER_ID
@@ -82,11 +82,11 @@ def check_side(workspace: Workspace, side: str) -> str:
     """
     versions = [version for version, _ in list_bundles(workspace)]
     name = current_version(workspace) if side == "current" else side
+    if not name:
+        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
     if name not in versions and name not in POLICIES:
         known = ", ".join([*versions, "current", *POLICIES])
         raise ValueError(f"{side!r} is no bundle and no policy; allowed are {known}")
-    if name in POLICIES and needs_bundle((name,)) and not current_version(workspace):
-        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
     return name
 
 

@@ -14,7 +14,7 @@ from ritornello.data.sources.simulator.generate import live_through
 from ritornello.data.sources.simulator.randomness import Draw, keys, normal, uniform
 from ritornello.data.sources.simulator.world import World, make_world
 from ritornello.evaluation.calibration_targets import TARGETS, Target
-from ritornello.evaluation.listening_statistics import listening_statistics
+from ritornello.evaluation.listening_statistics import Distribution, listening_distributions, listening_statistics
 from ritornello.evaluation.scrobbles import observe_long_histories, observe_scrobbles
 from ritornello.evaluation.service_statistics import rating_statistics, service_statistics
 from ritornello.schema import ACTION, AT, ONE_HOUR_MS, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID, Action
@@ -47,29 +47,55 @@ class Checked:
         return self.target.is_met(self.simulated)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """What was measured in a simulated world, and the world's label."""
+
+    label: str
+    figures: dict[str, float]
+    distributions: dict[str, Distribution]
+
+
 def check(targets: tuple[Target, ...] = TARGETS, *, seed: int = 1, progress: Progress | None = None) -> list[Checked]:
     """Simulate what the targets need, each world once, and measure it."""
-    figures: dict[tuple[str, str], dict[str, float]] = {}
-    needed = {(target.preset, target.world) for target in targets}
-    task = progress.add_task("calibrate: worlds", total=len(needed)) if progress else None
-    for target in targets:
-        key = target.preset, target.world
-        if key not in figures:
-            size = SIZES[target.world]
-            world = make_world(target.preset, seed=seed, listeners=size.listeners, tracks=size.tracks, days=size.days)
-            figures[key] = measure(world, simulate(world), target.world)
-            if progress and task is not None:
-                progress.advance(task)
+    return compare(observe_worlds(targets, seed=seed, progress=progress), targets)
+
+
+def compare(worlds: dict[tuple[str, str], Observed], targets: tuple[Target, ...] = TARGETS) -> list[Checked]:
+    """Return each target with the figure of its world."""
     return [
-        Checked(target=target, simulated=figures[target.preset, target.world][target.statistic]) for target in targets
+        Checked(target=target, simulated=worlds[target.preset, target.world].figures[target.statistic])
+        for target in targets
     ]
 
 
-def measure(world: World, events: pl.DataFrame, observed: str) -> dict[str, float]:
-    """Return the statistics of one simulated log, observed in one way."""
+def observe_worlds(
+    targets: tuple[Target, ...] = TARGETS, *, seed: int = 1, progress: Progress | None = None
+) -> dict[tuple[str, str], Observed]:
+    """Simulate what the targets need, by preset and way of observing, each world once."""
+    needed = dict.fromkeys((target.preset, target.world) for target in targets)
+    task = progress.add_task("calibrate: worlds", total=len(needed)) if progress else None
+    worlds = {}
+    for preset, observed in needed:
+        size = SIZES[observed]
+        world = make_world(preset, seed=seed, listeners=size.listeners, tracks=size.tracks, days=size.days)
+        events = simulate(world)
+        kept = events if observed == "service" else observe(events, observed)
+        worlds[preset, observed] = Observed(
+            label=world.label,
+            figures=measure(world, kept, observed),
+            distributions=listening_distributions(kept),
+        )
+        if progress and task is not None:
+            progress.advance(task)
+    return worlds
+
+
+def measure(world: World, kept: pl.DataFrame, observed: str) -> dict[str, float]:
+    """Return the statistics of one simulated log after it was observed in one way."""
     if observed == "service":
-        return service_statistics(events) | ratings(world, events)
-    return listening_statistics(observe(events, observed))
+        return service_statistics(kept) | ratings(world, kept)
+    return listening_statistics(kept)
 
 
 def observe(events: pl.DataFrame, observed: str) -> pl.DataFrame:

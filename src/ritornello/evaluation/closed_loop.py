@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from ritornello import scenes
 from ritornello.artifacts import Workspace
-from ritornello.bundle import current_version, load_current, read_bundle
+from ritornello.bundle import load_current, read_bundle
 from ritornello.contracts import Int64
 from ritornello.data.ids import rows_of
 from ritornello.data.prepare import Prepared, load_prepared
@@ -87,8 +87,6 @@ def evaluate_loop(  # the options of the command, by their names
     """
     check_policies(policies)
     described = read_world(world_folder(workspace))
-    if needs_bundle(policies) and not current_version(workspace):
-        raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
     loop = Loop(root=workspace.root, policies=policies, days=days, scene=scene)
     id_U = choose_listeners(described.world, listeners)
     started = perf_counter()
@@ -119,6 +117,7 @@ def run_loop(
     loop: Loop, id_U: Int64, *, processes: int, progress: Progress | None = None, name: str = "closed loop"
 ) -> Generator[pl.DataFrame]:
     """Yield, job by job, each listener's totals under each policy."""
+    open_loop(loop)  # what is wrong is said here, in one line, and not by every worker
     jobs = [id_U[start : start + JOB_LISTENERS] for start in range(0, len(id_U), JOB_LISTENERS)]
     task = progress.add_task(name, total=len(id_U)) if progress else None
     with workers(loop, min(processes, len(jobs))) as pool:
@@ -167,16 +166,30 @@ def open_loop(loop: Loop) -> Entered:
     workspace = Workspace(loop.root)
     described = read_world(world_folder(workspace))
     catalogue, names = load_catalogue(described.world, None if described.given is None else Path(described.given))
-    prepared = load_prepared(workspace)
-    shops = {}
-    for version in bundle_versions(loop.policies):
-        bundle = read_bundle(workspace.bundles / version, prepared)
-        shops[version] = make_shop(bundle.pipeline, prepared, described, names, loop.scene)
-    if needs_bundle(loop.policies):
-        shops[SERVED] = make_shop(load_current(workspace, prepared).pipeline, prepared, described, names, loop.scene)
+    versions, shops = bundle_versions(loop.policies), {}
+    if versions or needs_bundle(loop.policies):
+        prepared = load_prepared(workspace)
+        pipelines = {version: read_bundle(workspace.bundles / version, prepared).pipeline for version in versions}
+        if needs_bundle(loop.policies):
+            pipelines[SERVED] = load_current(workspace, prepared).pipeline
+            check_channels(loop.policies, pipelines[SERVED])
+        shops = {
+            name: make_shop(pipeline, prepared, described, names, loop.scene) for name, pipeline in pipelines.items()
+        }
     return Entered(
         loop=loop, world=described.world, catalogue=catalogue, shops=shops, num_known=described.world.listeners
     )
+
+
+def check_channels(policies: tuple[str, ...], pipeline: Pipeline) -> None:
+    """Refuse a policy of one channel that the bundle was trained without.
+
+    Raises:
+        ValueError: naming the channels that it has.
+    """
+    missing = [name for name in policies if name in CHANNEL_ONLY and name not in pipeline.channels]
+    if missing:
+        raise ValueError(f"the bundle has no channel {', '.join(missing)}; it has {', '.join(pipeline.channels)}")
 
 
 def bundle_versions(policies: tuple[str, ...]) -> list[str]:

@@ -32,7 +32,7 @@ WORLD = make_world("default", **SIZES)
 TINY = make_world("default", listeners=40, tracks=300, days=12)
 
 # ---- The digest of a tiny world's log by VERSION. A new one means other rules: raise VERSION, then write it down here. ----
-DIGESTS = {VERSION: "to be pinned"}
+DIGESTS = {3: "d946881cf96bfeb191241c26dd02997c636350173f13d0baa76eeacca6a7589b"}
 
 
 def digest(rows: LogRows) -> str:
