@@ -13,6 +13,7 @@ import typer.main
 
 from ritornello import cli, config, rank, recall, scenes, schema
 from ritornello.data import sources
+from ritornello.data.sources.simulator import world
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -36,6 +37,7 @@ def reference() -> Iterator[str]:
     yield from components("Scenes", "--scene NAME", scenes.SCENES)
     yield from components("Sources", "--format NAME", sources.SOURCES)
     yield from configuration()
+    yield from rules()
     yield from columns("Columns of a listening log", schema.EVENT_ALIASES)
     yield from columns("Columns of a catalogue", schema.TRACK_ALIASES)
     yield from commands()
@@ -83,6 +85,19 @@ def configuration() -> Iterator[str]:
                 yield f"| `{name}.{key}` | `{toml(default)}` |"
         else:
             yield from ("", f"`{name} = {toml(value)}` (top of the file)")
+
+
+def rules() -> Iterator[str]:
+    """Yield the rules of a simulated world, and its presets."""
+    yield from ("", "## Rules of a simulated world", "")
+    yield f"`ritornello simulate WS --set section.key=value`; version {world.VERSION}, hash {world.World().rules_hash}. Presets: "
+    yield ", ".join(f"`{name}`" for name in world.PRESETS) + "."
+    for name, value in msgspec.structs.asdict(world.World()).items():
+        if isinstance(value, msgspec.Struct):
+            yield from ("", f"### {name}", "", inspect.cleandoc(type(value).__doc__ or ""), "")
+            yield from ("| key | default |", "|---|---|")
+            for key, default in msgspec.structs.asdict(value).items():
+                yield f"| `{name}.{key}` | `{toml(default)}` |"
 
 
 def columns(title: str, aliases: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The command line as scripts see it: exit status, one line for a user's mistake, and the promised files."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -317,3 +318,103 @@ def test_a_damaged_part_is_told_and_a_stray_file_is_none(
 def test_moments_are_read_as_seconds_or_dates() -> None:
     assert parse_moment("1420535985.5") == 1420535985500
     assert parse_moment("2015-01-06T09:19:45+00:00") == 1420535985000
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("simulated") / "ws"
+    size = ("--users", 120, "--tracks", 300, "--days", 20, "--seed", 3, "--set", "listening.rate=0.8")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert run(monkeypatch, "simulate", root, *size) == 0
+        assert run(monkeypatch, "prepare", root) == 0
+        assert run(monkeypatch, "train", root, *FAST) == 0
+    return root
+
+
+def test_policies_play_in_a_simulated_world(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "loop.json"
+    options = ("--protocol", "closed_loop", "--policies", "random, popular,live", "--listeners", 60, "--test-days", 2)
+    assert run(monkeypatch, "evaluate", simulated, *options, "--json", out) == 0
+    figures = json.loads(out.read_text())
+    assert set(figures["results"]) == {"random", "popular", "live"}
+    assert figures["simulated"].startswith("simulated, world default, changed v")
+    assert "simulated" in capsys.readouterr().out
+
+
+def test_the_window_of_a_simulated_log_says_so(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "window.json"
+    assert run(monkeypatch, "evaluate", simulated, "--test-days", 4, *FAST, "--json", out) == 0
+    assert capsys.readouterr().out.count("simulated") >= 2
+    assert json.loads(out.read_text())["simulated"].startswith("simulated")
+
+
+def test_the_off_policy_check_and_an_ab_test_run(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "off.json"
+    assert run(monkeypatch, "evaluate", simulated, "--protocol", "off_policy", "--listeners", 100, "--json", out) == 0
+    assert json.loads(out.read_text())["results"]["random"]["ips"]["standard_error"] > 0
+    assert run(monkeypatch, "ab", simulated, "random", "oracle", "--days", 1, "--json", tmp_path / "ab.json") == 2
+    assert "too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--policies", "nobody"), "allowed are different ones of oracle"),
+        (("--policies", "live,live"), "allowed are different ones"),
+        (("--test-days", "1.5"), "whole days"),
+        (("--scene", "nowhere"), "scene"),
+    ],
+)
+def test_bad_options_of_the_closed_loop_are_one_line(
+    simulated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    said: str,
+) -> None:
+    assert run(monkeypatch, "evaluate", simulated, "--protocol", "closed_loop", "--listeners", 30, *options) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_log_that_is_not_simulated_has_no_closed_loop(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "evaluate", workspace, "--protocol", "closed_loop") == 2
+    assert "there is no simulated world" in capsys.readouterr().err
+    assert run(monkeypatch, "simulate", workspace, "--users", 10) == 2
+    assert "holds a log already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--preset", "none"), "allowed are default, quick_skips"),
+        (("--users", "0"), "listeners"),
+        (("--tracks", "3"), "tracks"),
+        (("--days", "10000"), "days"),
+        (("--seed", "-1"), "seed"),
+        (("--set", "switches.gravity=false"), "gravity"),
+        (("--set", "chain.early=3"), "early"),
+        (("--catalogue", "nowhere.parquet"), "nowhere.parquet"),
+    ],
+)
+def test_bad_worlds_are_one_line_and_leave_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...],
+    said: str,
+) -> None:
+    assert run(monkeypatch, "simulate", tmp_path / "ws", *options) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not list((tmp_path / "ws").glob("[!.]*"))

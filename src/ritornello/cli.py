@@ -195,6 +195,7 @@ def evaluate(
     json_file: JsonFile = None,
 ) -> None:
     """Train as of a moment, predict what came after it, and print how well; or let policies play in a simulated world."""
+    from ritornello.data.simulate import simulated_mark
     from ritornello.evaluation import live, report, window
 
     if protocol in SIMULATED_PROTOCOLS:
@@ -238,6 +239,7 @@ def evaluate(
             )
         else:
             raise ValueError(f"--protocol is {protocol!r}: allowed are window, live, {', '.join(SIMULATED_PROTOCOLS)}")
+    figures |= simulated_mark(Workspace(root))
     report.show(figures, Console())
     if json_file is not None:
         report.write_json(figures, json_file)

@@ -14,7 +14,7 @@ from ritornello.bundle import publish
 from ritornello.config import Config, RankConfig
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
-from ritornello.data.simulate import simulate
+from ritornello.data.simulate import simulate, simulated_mark
 from ritornello.data.sources.simulator.world import World
 from ritornello.evaluation import loop_report, report
 from ritornello.evaluation.closed_loop import evaluate_loop
@@ -65,9 +65,7 @@ def run(folder: Path, data: Path | None, progress: Progress, console: Console) -
     version = publish(workspace, pipeline, config, prepared, at)
     console.print(f"  bundle {version}")
     console.print("[bold]5 of 5[/] results, and a daily mix")
-    if data is None:
-        console.print("simulated: everything below is about invented listeners")
-    report.show(figures, console)
+    report.show(figures | simulated_mark(workspace), console)
     if data is None:
         loop_report.show(play(workspace, progress), console)
     show_mix(workspace, prepared, console)

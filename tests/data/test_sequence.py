@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritornello.data.sequence import encode, from_events
+from ritornello.data.sequence import before_plays, encode, from_events
 from ritornello.data.sessions import SESSION_GAP_MS
+from ritornello.schema import Action
 
 NUM_USERS = 4
 MOMENTS = st.integers(0, 5).map(lambda step: step * SESSION_GAP_MS // 2)
@@ -53,3 +54,19 @@ def test_encode_equals_a_plain_construction(rows, requests, max_events):
         assert is_event_L.tolist() == [False] * (len(is_event_L) - len(expected)) + [True] * len(expected)
         assert (history.session_BL[row, ~is_event_L] == -1).all()
         assert np.isnan(history.play_ratio_BL[row]).all()
+
+
+def test_a_searched_play_is_predicted_from_before_its_search():
+    user_E, track_E = np.array([1, 1, 1, 1, 2, 2], np.int32), np.array([7, 8, 8, 9, 8, 8], np.int32)
+    action_E = np.array([Action.PLAY, Action.SEARCH, Action.PLAY, Action.PLAY, Action.SEARCH, Action.PLAY], np.int8)
+    at_E, ratio_E = np.arange(6, dtype=np.int64), np.ones(6, np.float32)
+    sequences = from_events(user_E, track_E, at_E, action_E, ratio_E, num_users=2, num_tracks=9)
+    assert before_plays(sequences, np.array([0, 2, 3, 5])).tolist() == [0, 1, 3, 4]
+
+
+def test_the_search_of_another_user_or_track_hides_nothing():
+    user_E, track_E = np.array([1, 2, 2, 2], np.int32), np.array([8, 8, 7, 8], np.int32)
+    action_E = np.array([Action.SEARCH, Action.PLAY, Action.SEARCH, Action.PLAY], np.int8)
+    at_E, ratio_E = np.arange(4, dtype=np.int64), np.ones(4, np.float32)
+    sequences = from_events(user_E, track_E, at_E, action_E, ratio_E, num_users=2, num_tracks=9)
+    assert before_plays(sequences, np.array([1, 3])).tolist() == [1, 3]

@@ -22,6 +22,9 @@ from ritornello.schema import Action
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 TRACK_MS = 200_000
 REPOSITORY = Path(__file__).parents[2]
+# Two drawn targets had been seen on an early world before the draw was known: they gave their place to two that had not.
+SEEN = {"volunteers_not_to_the_end_share", "yambda_dislikes_per_play"}
+UNSEEN = {"30music_return_plays_p50", "30music_busiest_to_quietest_hours"}
 
 
 def log(*rows: tuple[Any, int, int] | tuple[Any, int, int, int] | tuple[Any, int, int, int, int]) -> pl.DataFrame:
@@ -199,19 +202,29 @@ def test_targets_name_figures_that_exist(two_users: pl.DataFrame) -> None:
     assert len({target.name for target in TARGETS}) == len(TARGETS)
 
 
-def test_half_of_the_targets_of_every_set_are_held_back() -> None:
+def test_half_of_the_first_targets_of_every_set_were_held_back_by_draw() -> None:
+    first = [target for target in TARGETS if target.role != "held_back"]
     names = {
-        observed: sorted(t.name for t in TARGETS if t.observed == observed)
-        for observed in sorted({target.observed for target in TARGETS})
+        observed: sorted(t.name for t in first if t.observed == observed)
+        for observed in sorted({target.observed for target in first})
     }
-    generator, rounds_up, drawn = random.Random(2026), True, []
+    generator, rounds_up, drawn = random.Random(2026), True, set()
     for of_set in names.values():
-        drawn += generator.sample(of_set, (len(of_set) + rounds_up) // 2)
+        drawn |= set(generator.sample(of_set, (len(of_set) + rounds_up) // 2))
         rounds_up ^= len(of_set) % 2 == 1
-    assert sorted(drawn) == sorted(target.name for target in TARGETS if target.held_back)
-    held = Counter(target.observed for target in TARGETS if target.held_back)
+    assert drawn >= SEEN
+    assert not drawn & UNSEEN
+    checked = [target for target in first if target.role == "checked"]
+    assert {target.name for target in checked} == drawn - SEEN | UNSEEN
+    held = Counter(target.observed for target in checked)
     assert all(0 < held[observed] < len(of_set) for observed, of_set in names.items())
-    assert abs(2 * held.total() - len(TARGETS)) <= 1
+    assert abs(2 * held.total() - len(first)) <= 1
+
+
+def test_later_targets_come_from_both_real_logs() -> None:
+    later = Counter(target.observed for target in TARGETS if target.role == "held_back")
+    assert later.keys() == {"30music", "lfm1b"}
+    assert later.total() == 14
 
 
 def test_a_tolerance_is_read_by_its_kind() -> None:
@@ -225,7 +238,7 @@ def test_a_tolerance_is_read_by_its_kind() -> None:
             tolerance=tolerance,
             kind=kind,
             source=base.source,
-            held_back=base.held_back,
+            role=base.role,
             world=base.world,
             preset=base.preset,
         )

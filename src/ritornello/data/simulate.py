@@ -23,6 +23,16 @@ def world_folder(workspace: Workspace) -> Path:
     return workspace.root / SIMULATED
 
 
+def simulated_mark(workspace: Workspace) -> dict[str, str]:
+    """Return what results on a workspace's log have to carry: the label of its world; nothing for a real log.
+
+    Raises:
+        ValueError: when the description of the world is damaged.
+    """
+    folder = world_folder(workspace)
+    return {SIMULATED: read_world(folder, any_rules=True).label} if folder.is_dir() else {}
+
+
 def simulate(
     workspace: Workspace,
     world: World,

@@ -75,7 +75,7 @@ def observe_worlds(
     """Simulate what the targets need, by preset and way of observing, each world once."""
     needed = dict.fromkeys((target.preset, target.world) for target in targets)
     task = progress.add_task("calibrate: worlds", total=len(needed)) if progress else None
-    worlds = {}
+    worlds: dict[tuple[str, str], Observed] = {}
     for preset, observed in needed:
         size = SIZES[observed]
         world = make_world(preset, seed=seed, listeners=size.listeners, tracks=size.tracks, days=size.days)

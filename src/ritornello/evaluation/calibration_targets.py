@@ -1,7 +1,7 @@
 """What simulated listening is measured against: figures of real logs and published ones, each with how far off is still good.
 
 A simulated log is observed as the real one was (`world`) before its figure is taken:
-- "scrobbles_sampled": `observe_scrobbles` with a tenth of the sessions of one year;
+- "scrobbles_sampled": `observe_scrobbles` with some of the sessions of one year, in many time zones (see `calibration`);
 - "scrobbles_long": `observe_long_histories`;
 - "service": the whole simulated log, made with the preset that the target names.
 
@@ -228,4 +228,21 @@ TARGETS = (
     published("yambda", "likes_per_play", 0.0146, 0.40, source=YAMBDA_SOURCE),
     # a ratio of medians of rare events
     published("yambda", "dislikes_per_play", 0.0013, 2.0, source=YAMBDA_SOURCE, kind="factor"),
+)
+
+# Version 3 at seed 1 is not near enough to these; docs/simulator.md says why, and a test fails when one comes or goes.
+MISSED = (
+    "30music_repeat_share",
+    "30music_return_hours_p50",
+    "30music_user_tracks_per_play",
+    "30music_busiest_to_quietest_hours",
+    "30music_same_hours_share",
+    "30music_return_hours_p75",
+    "30music_return_within_7_days_share",
+    "30music_return_7_days_of_30_days_share",
+    "30music_return_plays_p75",
+    "30music_user_top_10_tracks_share",
+    "lfm1b_return_plays_p75",
+    "lfm1b_user_top_10_tracks_share",
+    "lfm1b_twice_in_a_row_share",
 )

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +37,7 @@ def show_loop(figures: Figures, console: Console) -> None:
         f"closed loop, {figures['simulated']}: {stats['listeners']:,} listeners, {stats['newcomers']:,} of them newcomers, "
         f"{stats['days']} days, scene {figures['scene']}"
     )
-    table = Table(title="simulated: mean with 95 % interval over listeners", title_justify="left")
+    table = Table(title="simulated: mean with 95 % interval over listeners", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("policy")
     for _, header, _, _ in SHOWN:
         table.add_column(header, justify="right", no_wrap=True)
@@ -65,7 +66,9 @@ def show_loop(figures: Figures, console: Console) -> None:
 def show_groups(figures: Figures, console: Console) -> None:
     """Print minutes a session by group, less those of the reference."""
     reference = figures["reference"]
-    table = Table(title=f"simulated: minutes a session more than {reference}, by group", title_justify="left")
+    table = Table(
+        title=f"simulated: minutes a session more than {reference}, by group", title_justify="left", box=SIMPLE_HEAD
+    )
     table.add_column("policy")
     for group, size in figures["groups"].items():
         table.add_column(f"{group} ({size:,})", justify="right")
@@ -80,7 +83,7 @@ def show_off_policy(figures: Figures, console: Console) -> None:
     """Print each estimate beside the truth."""
     stats = figures["stats"]
     console.print(f"off-policy check, {figures['simulated']}: {stats['offers']:,} logged offers, {stats['days']} days")
-    table = Table(title="simulated: minutes per offer, with standard error", title_justify="left")
+    table = Table(title="simulated: minutes per offer, with standard error", title_justify="left", box=SIMPLE_HEAD)
     for column in ("policy", "closed loop", "IPS", "SNIPS", "DR", "rows"):
         table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for policy, found in figures["results"].items():
@@ -97,7 +100,7 @@ def show_ab(figures: dict[str, object], console: Console) -> None:
     """Print the looks of an A/B test and its outcome."""
     read = cast(Figures, figures)
     console.print(f"A/B test, {read['simulated']}: A = {read['a']}, B = {read['b']}, scene {read['scene']}")
-    table = Table(title=f"simulated: {read['figure']}, over {read['days']} days", title_justify="left")
+    table = Table(title=f"simulated: {read['figure']}, over {read['days']} days", title_justify="left", box=SIMPLE_HEAD)
     for column in ("listeners", "B - A", "always-valid 95 % interval"):
         table.add_column(column, justify="right")
     for look in read["looks"]:

@@ -61,6 +61,7 @@ class Figures(msgspec.Struct):
     results: Results
     seconds: dict[str, float]
     union: Union | None = None
+    simulated: str | None = None
 
 
 def show(figures: dict[str, object], console: Console) -> None:
@@ -81,20 +82,21 @@ def write_json(figures: dict[str, object], path: Path) -> None:
 
 
 def headline(figures: Figures) -> str:
-    """Say in a sentence what the figures are about."""
+    """Say in a sentence what the figures are about, and first of all whether the listeners are invented."""
     stats = figures.stats
+    mark = f"{figures.simulated}: " if figures.simulated else ""
     known = (
         f"{stats['train_events']:,.0f} events of {stats['users']:,.0f} users on {stats['items']:,.0f} tracks before it"
     )
     length = f"{stats['test_days']:g} days from {stats['T']:.0f} (epoch seconds)"
     if figures.protocol == "live":
         return (
-            f"live, {length}: {stats['scored_rows']:,.0f} plays of {stats['eval_users']:,.0f} users, "
+            f"{mark}live, {length}: {stats['scored_rows']:,.0f} plays of {stats['eval_users']:,.0f} users, "
             f"{stats['repeat_share']:.1%} of them repeats; {known}"
         )
     windows = f"{stats['cuts']:.0f} windows, the newest of " if stats["cuts"] > 1 else ""
     return (
-        f"window, {windows}{length}: {stats['targets']:,.0f} tracks to find for {stats['eval_users']:,.0f} users, "
+        f"{mark}window, {windows}{length}: {stats['targets']:,.0f} tracks to find for {stats['eval_users']:,.0f} users, "
         f"{stats['repeat_target_share']:.1%} of them repeats; {known}"
     )
 
@@ -109,6 +111,8 @@ def score_table(figures: Figures) -> Table:
         box=None,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        title="simulated" if figures.simulated else None,
+        title_justify="left",
         caption="0.0817(27) is 0.0817 with a standard error of 0.0027",
         caption_justify="left",
     )

@@ -115,8 +115,8 @@ def load_catalogue(world: World, given: Path | None) -> tuple[Catalogue, pl.Data
     return (build_catalogue(world), None) if given is None else read_given(given, world)
 
 
-def read_world(folder: Path) -> Described:
-    """Read what `generate` wrote about its world.
+def read_world(folder: Path, *, any_rules: bool = False) -> Described:
+    """Read what `generate` wrote about its world; one of other rules can be named, but not entered.
 
     Raises:
         ValueError: when it is missing, damaged, or of other rules than this version's.
@@ -130,7 +130,7 @@ def read_world(folder: Path) -> Described:
         described = msgspec.json.decode(path.read_bytes(), type=Described)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{path} is damaged ({error}): simulate into a new workspace") from error
-    if (described.version, described.rules) != (VERSION, described.world.rules_hash):
+    if not any_rules and (described.version, described.rules) != (VERSION, described.world.rules_hash):
         raise ValueError(
             f"{path} was made by rules v{described.version}-{described.rules}, this version has "
             f"v{VERSION}-{described.world.rules_hash}: simulate into a new workspace"
