@@ -2,24 +2,24 @@
 
 from typing import Any, cast
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from ritornello.evaluation.loop_figures import ALL
 
 Figures = dict[str, Any]
-# Figure, header, digits, whether its interval is shown: all of it fits into 80 columns, the rest is in the JSON file.
-SHOWN = (
-    ("minutes_per_session", "minutes/session", 1, True),
-    ("skip_rate", "skips", 3, True),
-    ("likes_per_100_plays", "likes/100", 2, False),
-    ("repeat_share", "repeats", 2, False),
-    ("artists_per_play", "artists", 2, False),
-    ("new_artists_found", "found", 2, False),
-    ("new_artists_kept", "kept", 2, False),
+# Tables of figures, each of which fits into 80 columns: name, header, digits.
+TABLES = (
+    (("minutes_per_session", "minutes/session", 1), ("skip_rate", "skips", 3), ("likes_per_100_plays", "likes/100", 2)),
+    (
+        ("plays_per_session", "plays/session", 1),
+        ("repeat_share", "repeats", 2),
+        ("artists_per_play", "artists/play", 2),
+    ),
+    (("new_artists_found", "new artists found", 2), ("new_artists_kept", "new artists kept", 2)),
 )
 BY_GROUP = "minutes_per_session"
+PLAIN: Figures = {"box": None, "pad_edge": False, "padding": (0, 2, 0, 0)}
 
 
 def show(figures: dict[str, object], console: Console) -> None:
@@ -37,22 +37,22 @@ def show_loop(figures: Figures, console: Console) -> None:
         f"closed loop, {figures['simulated']}: {stats['listeners']:,} listeners, {stats['newcomers']:,} of them newcomers, "
         f"{stats['days']} days, scene {figures['scene']}"
     )
-    table = Table(title="simulated: mean with 95 % interval over listeners", title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("policy")
-    for _, header, _, _ in SHOWN:
-        table.add_column(header, justify="right", no_wrap=True)
-    for policy, groups in figures["results"].items():
-        table.add_row(
-            policy,
-            *(
-                cell(groups[ALL][name], digits) if has_interval else f"{groups[ALL][name]['value']:.{digits}f}"
-                for name, _, digits, has_interval in SHOWN
-            ),
+    console.print("simulated: mean with 95 % interval over listeners")
+    for columns in TABLES:
+        table = Table(
+            title="simulated: mean with 95 % interval over listeners",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
         )
-    console.print(table)
-    console.print(
-        "skips, likes, repeats: of offered plays; artists: different ones per offered play; found, kept: new artists a listener"
-    )
+        table.add_column("policy", no_wrap=True)
+        for _, header, _ in columns:
+            table.add_column(header, justify="right", no_wrap=True)
+        for policy, groups in figures["results"].items():
+            table.add_row(policy, *(cell(groups[ALL][name], digits) for name, _, digits in columns))
+        console.print(table)
+    console.print("skips, likes, repeats, artists: of what was offered and played; new artists: per listener")
     show_groups(figures, console)
     if figures["regret"]:
         behind = ", ".join(
@@ -66,15 +66,14 @@ def show_loop(figures: Figures, console: Console) -> None:
 def show_groups(figures: Figures, console: Console) -> None:
     """Print minutes a session by group, less those of the reference."""
     reference = figures["reference"]
-    table = Table(
-        title=f"simulated: minutes a session more than {reference}, by group", title_justify="left", box=SIMPLE_HEAD
-    )
-    table.add_column("policy")
+    console.print(f"simulated: minutes a session more than {reference}, +- half of the 95 % interval")
+    table = Table(**PLAIN)
+    table.add_column("policy", no_wrap=True)
     for group, size in figures["groups"].items():
-        table.add_column(f"{group} ({size:,})", justify="right")
+        table.add_column(f"{group}\n({size:,})", justify="right", no_wrap=True)
     for policy, groups in figures["against"][reference].items():
         table.add_row(
-            policy, *(cell(groups[group][BY_GROUP], 1) if group in groups else "" for group in figures["groups"])
+            policy, *(short(groups[group][BY_GROUP]) if group in groups else "" for group in figures["groups"])
         )
     console.print(table)
 
@@ -83,7 +82,13 @@ def show_off_policy(figures: Figures, console: Console) -> None:
     """Print each estimate beside the truth."""
     stats = figures["stats"]
     console.print(f"off-policy check, {figures['simulated']}: {stats['offers']:,} logged offers, {stats['days']} days")
-    table = Table(title="simulated: minutes per offer, with standard error", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title="simulated: minutes per offer, with standard error",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in ("policy", "closed loop", "IPS", "SNIPS", "DR", "rows"):
         table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for policy, found in figures["results"].items():
@@ -100,7 +105,13 @@ def show_ab(figures: dict[str, object], console: Console) -> None:
     """Print the looks of an A/B test and its outcome."""
     read = cast(Figures, figures)
     console.print(f"A/B test, {read['simulated']}: A = {read['a']}, B = {read['b']}, scene {read['scene']}")
-    table = Table(title=f"simulated: {read['figure']}, over {read['days']} days", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"simulated: {read['figure']}, over {read['days']} days",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in ("listeners", "B - A", "always-valid 95 % interval"):
         table.add_column(column, justify="right")
     for look in read["looks"]:
@@ -115,3 +126,8 @@ def show_ab(figures: dict[str, object], console: Console) -> None:
 def cell(one: dict[str, float], digits: int) -> str:
     """Return a figure with its interval."""
     return f"{one['value']:.{digits}f} ({one['low']:.{digits}f}, {one['high']:.{digits}f})"
+
+
+def short(one: dict[str, float]) -> str:
+    """Return a figure with half the width of its interval."""
+    return f"{one['value']:+.1f} +-{(one['high'] - one['low']) / 2:.1f}"

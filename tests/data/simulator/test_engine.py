@@ -19,7 +19,7 @@ from ritornello.data.sources.simulator.generate import live_through
 from ritornello.data.sources.simulator.listeners import invent_listeners
 from ritornello.data.sources.simulator.log import Log, LogRows
 from ritornello.data.sources.simulator.memory import PLACES, Memory
-from ritornello.data.sources.simulator.policy import JUST_PLAYED, Ask, Events, Mixture, ways
+from ritornello.data.sources.simulator.policy import JUST_PLAYED, Ask, Events, Mixture, Offer, ways
 from ritornello.data.sources.simulator.randomness import keys
 from ritornello.data.sources.simulator.schedule import A_DAY, PAUSE_MS, WEEKDAY_H, WEEKEND_H, schedule
 from ritornello.data.sources.simulator.shelf import Shelf
@@ -387,3 +387,23 @@ def test_the_hash_names_the_rules_and_nothing_else(monkeypatch):
     assert msgspec.structs.replace(base, **SIZES).rules_hash == base.rules_hash
     monkeypatch.setattr(world, "VERSION", world.VERSION + 1)
     assert base.rules_hash not in hashes
+
+
+class Nothing:
+    """A policy with nothing to offer."""
+
+    def offer(self, ask):
+        return Offer(track_R=np.full(len(ask.row_R), -1, np.int32), propensity_R=np.full(len(ask.row_R), np.nan))
+
+    def observe(self, events):
+        assert (events.track_R >= 0).all()
+
+
+def test_who_is_offered_nothing_looks_around_alone(catalogue):
+    log = Log()
+    Engine(SMALL, catalogue, ID_B[:40], offered_share=0.9).run(Nothing(), log, 0, 10)
+    rows = log.rows()
+    assert len(rows.id_R) > 100
+    assert (rows.track_R >= 0).all()
+    assert (rows.source_R != Origin.OFFER).all()
+    assert np.isnan(rows.propensity_R).all()

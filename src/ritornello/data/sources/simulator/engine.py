@@ -140,6 +140,13 @@ class Engine:
         loops_R = track_R >= 0
         origin_R = np.where(loops_R, Origin.LIBRARY, origin_R)
         propensity_R = np.full(len(row_R), np.nan)
+        index_C = np.flatnonzero(origin_R == Origin.OFFER)
+        if len(index_C):
+            offer = policy.offer(self.ask(situation.take(index_C)))
+            track_R[index_C], propensity_R[index_C] = offer.track_R, offer.propensity_R
+            origin_R[index_C[offer.track_R < 0]] = (
+                Origin.BROWSE
+            )  # nothing on offer: listeners look around by themselves
         for origin in (Origin.ARTIST, Origin.SEARCH, Origin.BROWSE):
             index_C = np.flatnonzero(origin_R == origin)
             if len(index_C):
@@ -154,10 +161,6 @@ class Engine:
                 )
         index_C = np.flatnonzero((origin_R == Origin.LIBRARY) & ~loops_R)
         track_R[index_C] = self.from_library(row_R[index_C], situation.key_R[index_C])
-        index_C = np.flatnonzero(origin_R == Origin.OFFER)
-        if len(index_C):
-            offer = policy.offer(self.ask(situation.take(index_C)))
-            track_R[index_C], propensity_R[index_C] = offer.track_R, offer.propensity_R
         return track_R, origin_R, propensity_R
 
     def ask(self, situation: Situation) -> Ask:
