@@ -212,6 +212,7 @@ def evaluate(
         check_target("--json", json_file)
     config = load_config(config_file, override)
     prepared = load_prepared(Workspace(root))
+    mark = simulated_mark(Workspace(root))
     until_ms = None if until is None else parse_moment(until)
     with progress_bars() as progress:
         if protocol == "window":
@@ -239,7 +240,7 @@ def evaluate(
             )
         else:
             raise ValueError(f"--protocol is {protocol!r}: allowed are window, live, {', '.join(SIMULATED_PROTOCOLS)}")
-    figures |= simulated_mark(Workspace(root))
+    figures |= mark
     report.show(figures, Console())
     if json_file is not None:
         report.write_json(figures, json_file)
@@ -414,7 +415,6 @@ def evaluate_simulated(  # what stands apart from the protocols on real logs
 ) -> None:
     """Run a protocol that needs a simulated world, and print what came out."""
     from ritornello.data.simulate import world_folder
-    from ritornello.data.sources.simulator.generate import read_world
     from ritornello.evaluation import loop_report, report
     from ritornello.evaluation.closed_loop import evaluate_loop
     from ritornello.evaluation.off_policy_check import check_off_policy
@@ -423,8 +423,7 @@ def evaluate_simulated(  # what stands apart from the protocols on real logs
         check_target("--json", json_file)
     with progress_bars() as progress:
         if protocol == "off_policy":
-            world = read_world(world_folder(workspace))
-            figures = check_off_policy(world, listeners=listeners, progress=progress)
+            figures = check_off_policy(world_folder(workspace), listeners=listeners, progress=progress)
         else:
             figures = evaluate_loop(
                 workspace,
@@ -442,7 +441,7 @@ def evaluate_simulated(  # what stands apart from the protocols on real logs
 
 def whole_days(days: float) -> int:
     """Return a number of days for the closed loop, which lives by whole days."""
-    if days != int(days) or not 1 <= days <= MAX_LOOP_DAYS:
+    if not 1 <= days <= MAX_LOOP_DAYS or days != int(days):
         raise ValueError(f"--test-days is {days:g}: the closed loop takes whole days from 1 to {MAX_LOOP_DAYS}")
     return int(days)
 

@@ -111,8 +111,8 @@ def test_the_table_counts_what_is_met_by_what_was_known(checks: list[Checked]) -
     text = io.StringIO()
     show(checks, Console(file=text, width=200))
     assert [line for line in text.getvalue().splitlines() if line.endswith(" met")] == [
-        "tuned on: 1 of 1 met",
-        "held back from v1: 0 of 1 met",
+        "tuned: 1 of 1 met",
+        "held (v1): 0 of 1 met",
         "held back: 0 of 1 met",
     ]
     assert all(check.target.name in text.getvalue() for check in checks)

@@ -18,8 +18,9 @@ from ritornello.data.prepare import load_prepared, prepare
 from ritornello.data.sequence import encode
 from ritornello.data.simulate import simulate, world_folder
 from ritornello.data.sources.simulator.generate import read_world
+from ritornello.data.sources.simulator.policy import Ask, Events, Offer
 from ritornello.data.sources.simulator.world import make_world
-from ritornello.evaluation import loop_report
+from ritornello.evaluation import closed_loop, loop_report
 from ritornello.evaluation.ab import compare
 from ritornello.evaluation.closed_loop import (
     SERVED,
@@ -114,7 +115,7 @@ def test_a_frozen_bundle_never_learns_and_a_live_one_does(lived: pl.DataFrame) -
 
 def test_relisten_offers_what_was_heard_and_random_does_not(lived: pl.DataFrame) -> None:
     figures = figures_of(lived, ("relisten", "random"), reference="random")["results"]
-    assert figures["relisten"][ALL]["repeat_share"]["value"] > 0.95  # type: ignore[index]
+    assert figures["relisten"]["heavy"]["repeat_share"]["value"] > 0.95  # type: ignore[index]
     assert figures["random"][ALL]["repeat_share"]["value"] < 0.3  # type: ignore[index]
 
 
@@ -196,7 +197,7 @@ def test_sides_that_make_no_test_are_refused(workspace: Workspace, sides: tuple[
 
 
 def test_off_policy_estimates_stand_beside_the_truth(workspace: Workspace) -> None:
-    figures = check_off_policy(read_world(world_folder(workspace)), listeners=400)
+    figures = check_off_policy(world_folder(workspace), listeners=400)
     results = figures["results"]
     assert set(results) == set(TARGETS)  # type: ignore[call-overload]
     for name, found in results.items():  # type: ignore[attr-defined]
@@ -263,3 +264,44 @@ def test_a_world_over_a_given_catalogue_logs_its_ids(tmp_path: Path) -> None:
     prepared = load_prepared(workspace)
     assert set(prepared.track_ids) == set(names["track_id"])
     assert len(prepared.sequences) > 100
+
+
+class NothingToOffer:
+    """A policy that never has an answer."""
+
+    def offer(self, ask: Ask) -> Offer:
+        return Offer(track_R=np.full(len(ask.row_R), -1, np.int32), propensity_R=np.full(len(ask.row_R), np.nan))
+
+    def observe(self, events: Events) -> None:
+        """Learn nothing."""
+
+
+def test_to_offer_nothing_is_no_way_to_win(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = opened(workspace, "popular", "live")
+    entered = replace(entered, loop=replace(entered.loop, policies=("popular", "nothing", "live")))
+    made = closed_loop.make_policy
+    monkeypatch.setattr(
+        closed_loop, "make_policy", lambda name, *rest: NothingToOffer() if name == "nothing" else made(name, *rest)
+    )
+    table = live_in(entered, choose_listeners(entered.world, 250))
+    against = figures_of(table, ("popular", "nothing", "live"), reference="popular")["against"]
+    assert against["popular"]["nothing"][ALL]["minutes_per_session"]["value"] < 0  # type: ignore[index]
+    assert against["popular"]["live"][ALL]["minutes_per_session"]["low"] > 0  # type: ignore[index]
+
+
+def test_a_world_keeps_the_catalogue_that_it_was_built_over(tmp_path: Path) -> None:
+    table = pl.DataFrame({"track_id": range(60), "artist_name": [f"Artist {number // 6}" for number in range(60)]})
+    table.write_parquet(tmp_path / "mine.parquet")
+    workspace, world = Workspace(tmp_path / "ws"), make_world("default", listeners=20, days=5)
+    simulate(workspace, world, given=tmp_path / "mine.parquet", processes=1)
+    table.head(30).write_parquet(tmp_path / "mine.parquet")
+    assert len(opened(workspace, "random").catalogue) == 60
+    with pytest.raises(ValueError, match="holds another world"):
+        simulate(workspace, world, given=tmp_path / "mine.parquet", processes=1)
+
+
+def test_a_world_too_small_for_estimates_says_so(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "ws")
+    simulate(workspace, make_world("default", listeners=20, tracks=50, days=1), processes=1)
+    with pytest.raises(ValueError, match="needs 2 days and 2 listeners or more"):
+        check_off_policy(world_folder(workspace), listeners=10)

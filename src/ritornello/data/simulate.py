@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from ritornello.artifacts import Workspace, replace_folder
+from ritornello.artifacts import Workspace, hash_file, replace_folder
 from ritornello.data.ingest import ingest
 from ritornello.data.parts import parts_of
 from ritornello.data.sources.simulator.generate import Generated, generate, generated, read_world
@@ -33,6 +33,13 @@ def simulated_mark(workspace: Workspace) -> dict[str, str]:
     return {SIMULATED: read_world(folder, any_rules=True).label} if folder.is_dir() else {}
 
 
+def is_same_catalogue(folder: Path, kept: str | None, given: Path | None) -> bool:
+    """Tell whether a world was built over this very catalogue."""
+    if kept is None or given is None:
+        return kept is None and given is None
+    return given.is_file() and hash_file(folder / kept) == hash_file(given)
+
+
 def simulate(
     workspace: Workspace,
     world: World,
@@ -49,7 +56,7 @@ def simulate(
     folder = world_folder(workspace)
     if folder.is_dir():
         known = read_world(folder)
-        if (known.world, known.given) != (world, None if given is None else str(given.resolve())):
+        if known.world != world or not is_same_catalogue(folder, known.given, given):
             raise ValueError(f"{workspace.root} holds another world ({known.label}): simulate into a new workspace")
     elif parts_of(workspace.events) or parts_of(workspace.catalogue / "tracks"):
         raise ValueError(f"{workspace.root} holds a log already: simulate into a new workspace")

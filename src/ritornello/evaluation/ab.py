@@ -16,7 +16,7 @@ from ritornello.artifacts import Workspace
 from ritornello.bundle import current_version, list_bundles
 from ritornello.data.simulate import world_folder
 from ritornello.data.sources.simulator.generate import read_world
-from ritornello.evaluation.closed_loop import Loop, choose_listeners, run_loop
+from ritornello.evaluation.closed_loop import Loop, check_scene, choose_listeners, run_loop
 from ritornello.evaluation.loop_policies import POLICIES
 from ritornello.evaluation.sequential import confidence_sequence
 from ritornello.schema import USER_ID
@@ -44,6 +44,7 @@ def compare(  # the options of the command, by their names
     sides = tuple(check_side(workspace, side) for side in (side_a, side_b))
     if sides[0] == sides[1]:
         raise ValueError(f"A and B are both {sides[0]}: name two different ones")
+    check_scene(scene)
     described = read_world(world_folder(workspace))
     id_U = choose_listeners(described.world, listeners)
     if len(id_U) < AT_LEAST:

@@ -8,7 +8,7 @@ from rich.table import Table
 from ritornello.data.sources.simulator.world import PRESETS
 from ritornello.evaluation.calibration import Checked
 
-KNOWN = {"tuned": "tuned on", "checked": "held back from v1", "held_back": "held back"}
+KNOWN = {"tuned": "tuned", "checked": "held (v1)", "held_back": "held back"}
 
 
 def as_figures(checks: list[Checked]) -> dict[str, object]:
@@ -31,12 +31,15 @@ def as_figures(checks: list[Checked]) -> dict[str, object]:
 
 def show(checks: list[Checked], console: Console) -> None:
     """Print the table, and how many are met by what was known of them."""
-    table = Table(title="calibration: simulated beside real and published figures")
-    for column in ("figure", "target", "good from", "to", "simulated", "met", "known"):
-        table.add_column(column, justify="left" if column in ("figure", "known") else "right")
+    console.print(
+        "calibration: simulated beside real and published figures; what is still good stands in the JSON file"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("figure", "target", "simulated", "met", "known"):
+        table.add_column(column, justify="left" if column in ("figure", "known") else "right", no_wrap=True)
     for check in checks:
         target = check.target
-        numbers = (f"{value:.4g}" for value in (target.target, target.low, target.high, check.simulated))
+        numbers = (f"{value:.4g}" for value in (target.target, check.simulated))
         table.add_row(target.name, *numbers, "yes" if check.is_met else "no", KNOWN[target.role])
     console.print(table)
     for role, words in KNOWN.items():

@@ -4,11 +4,8 @@ Every listener has one life per policy, which begins with the same memories; ses
 so that differences are the policies' own (common random numbers). Simulated, always.
 """
 
-from collections.abc import Generator, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -24,7 +21,7 @@ from ritornello.data.ids import rows_of
 from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.simulate import world_folder
 from ritornello.data.sources.simulator.catalogue import Catalogue
-from ritornello.data.sources.simulator.generate import Described, live_through, load_catalogue, read_world
+from ritornello.data.sources.simulator.generate import Described, live_through, load_world, read_world, workers
 from ritornello.data.sources.simulator.listeners import Listeners, groups
 from ritornello.data.sources.simulator.log import Log
 from ritornello.data.sources.simulator.world import World
@@ -67,7 +64,6 @@ class Entered:
     world: World
     catalogue: Catalogue
     shops: dict[str, Shop]
-    num_known: int
 
 
 def evaluate_loop(  # the options of the command, by their names
@@ -86,6 +82,7 @@ def evaluate_loop(  # the options of the command, by their names
         ValueError: for unknown policies, or a workspace without a simulated world, or without a bundle where one is asked.
     """
     check_policies(policies)
+    check_scene(scene)
     described = read_world(world_folder(workspace))
     loop = Loop(root=workspace.root, policies=policies, days=days, scene=scene)
     id_U = choose_listeners(described.world, listeners)
@@ -108,7 +105,7 @@ def evaluate_loop(  # the options of the command, by their names
 
 
 def seconds_of(lived: pl.DataFrame) -> dict[str, float]:
-    """Return the processor seconds that each policy's lives took."""
+    """Return the seconds that each policy's lives took, over all processes."""
     spent = lived.group_by("policy", maintain_order=True).agg(pl.col("seconds").sum().round(2))
     return dict(spent.iter_rows())
 
@@ -120,7 +117,7 @@ def run_loop(
     open_loop(loop)  # what is wrong is said here, in one line, and not by every worker
     jobs = [id_U[start : start + JOB_LISTENERS] for start in range(0, len(id_U), JOB_LISTENERS)]
     task = progress.add_task(name, total=len(id_U)) if progress else None
-    with workers(loop, min(processes, len(jobs))) as pool:
+    with workers(min(processes, len(jobs)), enter, loop) as pool:
         running = [pool.submit(live, id_B) for id_B in jobs]
         try:
             for job, id_B in zip(running, jobs, strict=True):
@@ -142,13 +139,6 @@ def choose_listeners(world: World, count: int) -> Int64:
     return np.random.default_rng((world.seed, 7)).permutation(mixed_U)
 
 
-@contextmanager
-def workers(loop: Loop, processes: int) -> Iterator[Executor]:
-    """Give fresh processes that know the world and the bundles."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=enter, initargs=(loop,)) as pool:
-        yield pool
-
-
 ENTERED: dict[str, Entered] = {}
 
 
@@ -164,8 +154,7 @@ def open_loop(loop: Loop) -> Entered:
         ValueError: when the workspace has no simulated world, or no bundle where one is needed.
     """
     workspace = Workspace(loop.root)
-    described = read_world(world_folder(workspace))
-    catalogue, names = load_catalogue(described.world, None if described.given is None else Path(described.given))
+    described, catalogue, names = load_world(world_folder(workspace))
     versions, shops = bundle_versions(loop.policies), {}
     if versions or needs_bundle(loop.policies):
         prepared = load_prepared(workspace)
@@ -176,9 +165,7 @@ def open_loop(loop: Loop) -> Entered:
         shops = {
             name: make_shop(pipeline, prepared, described, names, loop.scene) for name, pipeline in pipelines.items()
         }
-    return Entered(
-        loop=loop, world=described.world, catalogue=catalogue, shops=shops, num_known=described.world.listeners
-    )
+    return Entered(loop=loop, world=described.world, catalogue=catalogue, shops=shops)
 
 
 def check_channels(policies: tuple[str, ...], pipeline: Pipeline) -> None:
@@ -190,6 +177,16 @@ def check_channels(policies: tuple[str, ...], pipeline: Pipeline) -> None:
     missing = [name for name in policies if name in CHANNEL_ONLY and name not in pipeline.channels]
     if missing:
         raise ValueError(f"the bundle has no channel {', '.join(missing)}; it has {', '.join(pipeline.channels)}")
+
+
+def check_scene(scene: str) -> None:
+    """Refuse a scene that does not exist, whether or not a policy would play it.
+
+    Raises:
+        ValueError: naming the allowed ones.
+    """
+    if scene != "none":
+        scenes.make(scene)
 
 
 def bundle_versions(policies: tuple[str, ...]) -> list[str]:
@@ -235,7 +232,7 @@ def live_in(entered: Entered, id_B: Int64) -> pl.DataFrame:
     engine, past = live_through(world, catalogue, id_B)
     engine.offered_share = OFFERED_SHARE
     heard = first_heard(past, catalogue)
-    members = group_table(world, engine.listeners, entered.num_known)
+    members = group_table(world, engine.listeners)
     lived = []
     for name in loop.policies:
         started = perf_counter()
@@ -252,9 +249,9 @@ def live_in(entered: Entered, id_B: Int64) -> pl.DataFrame:
     return pl.concat(lived)
 
 
-def group_table(world: World, listeners: Listeners, num_known: int) -> pl.DataFrame:
+def group_table(world: World, listeners: Listeners) -> pl.DataFrame:
     """Return which groups each listener belongs to; newcomers are those of whom the log knows nothing."""
-    is_newcomer_B = listeners.id_B > num_known
+    is_newcomer_B = listeners.id_B > world.listeners
     members = {name: is_member_B & ~is_newcomer_B for name, is_member_B in groups(world, listeners).items()}
     return pl.DataFrame({USER_ID: listeners.id_B, **members, NEWCOMER: is_newcomer_B})
 

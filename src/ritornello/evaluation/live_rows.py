@@ -92,6 +92,7 @@ def live_rows(
             f"a user with at least {min_user} events before, of a track with at least {min_item}"
         )
     scored_R = event_R[row_R]
+    before_R = before_plays(both, scored_R)
     warm = split.select(both, is_warm_E)
     return LiveRows(
         at=at,
@@ -103,9 +104,9 @@ def live_rows(
         user_R=both.user_E[scored_R],
         track_R=both.track_E[scored_R],
         at_R=both.at_E[scored_R],
-        end_R=kept_before_E[before_plays(both, scored_R)].astype(np.int64),
+        end_R=kept_before_E[before_R].astype(np.int64),
         is_repeat_R=was_played_recently(warm)[kept_before_E[scored_R]],
-        is_session_start_R=both.at_E[scored_R] - both.at_E[scored_R - 1] >= SESSION_GAP_MS,
+        is_session_start_R=both.at_E[scored_R] - both.at_E[before_R - 1] >= SESSION_GAP_MS,
     )
 
 

@@ -26,7 +26,7 @@ BASELINES = ("oracle", "random", *CHANNEL_ONLY)
 LIVE, FROZEN = "live", "frozen"
 BUNDLES = (LIVE, FROZEN)
 POLICIES = (*BASELINES, *BUNDLES)
-SHOWN = 64  # tracks offered last, which the next slates leave out
+SHOWN = 256  # tracks offered last, which the next slates leave out
 DAY_LENGTH = 30
 
 
@@ -120,7 +120,8 @@ class PipelinePolicy:
             found_RN = self.shop.scene.recommend(self.shop.pipeline, history, self.width).track_BK
         else:
             history = self._history(row_R, at_R)
-            found_RN = self.shop.pipeline.recommend(history, self.width + SHOWN).track_BK
+            most_shown = int(np.minimum(self.num_shown_B[row_R], SHOWN).max(initial=0))
+            found_RN = self.shop.pipeline.recommend(history, self.width + most_shown).track_BK
         track_RN = np.where(found_RN == PADDING, -1, self.shop.track_R[found_RN])
         is_good_RN = (track_RN >= 0) & (self.released_at_T[track_RN] <= at_R[:, None])
         if self.shop.scene is None:

@@ -39,13 +39,7 @@ def show_loop(figures: Figures, console: Console) -> None:
     )
     console.print("simulated: mean with 95 % interval over listeners")
     for columns in TABLES:
-        table = Table(
-            title="simulated: mean with 95 % interval over listeners",
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-        )
+        table = Table(**PLAIN)
         table.add_column("policy", no_wrap=True)
         for _, header, _ in columns:
             table.add_column(header, justify="right", no_wrap=True)
@@ -82,13 +76,8 @@ def show_off_policy(figures: Figures, console: Console) -> None:
     """Print each estimate beside the truth."""
     stats = figures["stats"]
     console.print(f"off-policy check, {figures['simulated']}: {stats['offers']:,} logged offers, {stats['days']} days")
-    table = Table(
-        title="simulated: minutes per offer, with standard error",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    console.print("simulated: minutes per offer, with standard error")
+    table = Table(**PLAIN)
     for column in ("policy", "closed loop", "IPS", "SNIPS", "DR", "rows"):
         table.add_column(column, justify="left" if column == "policy" else "right", no_wrap=True)
     for policy, found in figures["results"].items():
@@ -105,13 +94,8 @@ def show_ab(figures: dict[str, object], console: Console) -> None:
     """Print the looks of an A/B test and its outcome."""
     read = cast(Figures, figures)
     console.print(f"A/B test, {read['simulated']}: A = {read['a']}, B = {read['b']}, scene {read['scene']}")
-    table = Table(
-        title=f"simulated: {read['figure']}, over {read['days']} days",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
+    console.print(f"simulated: {read['figure']}, over {read['days']} days")
+    table = Table(**PLAIN)
     for column in ("listeners", "B - A", "always-valid 95 % interval"):
         table.add_column(column, justify="right")
     for look in read["looks"]:

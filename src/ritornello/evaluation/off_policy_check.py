@@ -15,7 +15,7 @@ from rich.progress import Progress
 from ritornello.contracts import Int32, Int64
 from ritornello.data.sources.simulator.catalogue import Catalogue
 from ritornello.data.sources.simulator.engine import GLANCE_MS, Engine
-from ritornello.data.sources.simulator.generate import Described, load_catalogue
+from ritornello.data.sources.simulator.generate import load_world
 from ritornello.data.sources.simulator.log import Log, LogRows
 from ritornello.data.sources.simulator.memory import Rows
 from ritornello.data.sources.simulator.policy import Ask, Events, Mixture, Offer
@@ -25,6 +25,8 @@ from ritornello.evaluation.off_policy import Estimate, doubly_robust, inverse_pr
 from ritornello.schema import ONE_MINUTE_MS, Action
 
 DAYS = 14
+LEAST = 2
+NUM_FEATURES = 6
 SAMPLED_OFFERS = 8  # of a target policy, per logged one, for the reward model's mean
 CLIP = 50.0
 TARGETS = {
@@ -78,8 +80,7 @@ class Recorder:
 
     def mean_features(self, ask: Ask, settings: LoggingConfig | None) -> Float64:
         """Return the features of what a target policy would offer, on average over some draws."""
-        twin = Mixture.__new__(Mixture)
-        twin.__dict__ = self.policy.__dict__ | {"settings": settings or self.policy.settings}
+        twin = self.policy.twin(settings, owns_state=False)
         total_RF = np.zeros((len(ask.row_R), NUM_FEATURES))
         for number in range(SAMPLED_OFFERS):
             again = Ask(
@@ -105,13 +106,19 @@ class Recorder:
         return np.stack([ones_R, popularity_R, share_R, np.sqrt(share_R), is_known_R, activity_R], axis=1)
 
 
-NUM_FEATURES = 6
+def check_off_policy(folder: Path, *, listeners: int, progress: Progress | None = None) -> dict[str, object]:
+    """Return by target policy the estimates from the log and the value that the closed loop has.
 
-
-def check_off_policy(described: Described, *, listeners: int, progress: Progress | None = None) -> dict[str, object]:
-    """Return by target policy the estimates from the log and the value that the closed loop has."""
+    Raises:
+        ValueError: when the folder holds no world, or one too small to say anything.
+    """
+    described, catalogue, _ = load_world(folder)
     world = described.world
-    catalogue, _ = load_catalogue(world, None if described.given is None else Path(described.given))
+    if world.days < LEAST or min(world.listeners, listeners) < LEAST:
+        raise ValueError(
+            f"the off-policy check needs {LEAST} days and {LEAST} listeners or more, found {world.days} and "
+            f"{min(world.listeners, listeners)}"
+        )
     task = progress.add_task("off-policy: lives", total=len(TARGETS) + 2) if progress else None
 
     def advance() -> None:
@@ -126,11 +133,8 @@ def check_off_policy(described: Described, *, listeners: int, progress: Progress
     advance()
     values = {}
     for name, settings in TARGETS.items():
-        policy = Mixture(catalogue, settings or world.logging, len(id_B), start_ms=world.start_ms)
-        policy.count_BG, policy.newest_BW = logging.count_BG.copy(), logging.newest_BW.copy()
-        policy.num_plays_B = logging.num_plays_B.copy()
         log = Log()
-        engine.fork().run(policy, log, first_day, world.days)
+        engine.fork().run(logging.twin(settings, owns_state=True), log, first_day, world.days)
         values[name] = value_of(log.rows())
         advance()
     recorder, log = Recorder(logging), Log()
@@ -210,6 +214,8 @@ def as_figures(estimate: Estimate) -> dict[str, float]:
         "value": estimate.value,
         "standard_error": estimate.standard_error,
         "effective_sample_size": estimate.effective_sample_size,
+        "mean_weight": estimate.mean_weight,
+        "largest_weight": estimate.largest_weight,
     }
 
 

@@ -1,6 +1,7 @@
 """Figures for people: tables on the terminal, and a JSON file for scripts."""
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -78,7 +79,16 @@ def show(figures: dict[str, object], console: Console) -> None:
 
 def write_json(figures: dict[str, object], path: Path) -> None:
     """Write all figures to a file, in one step."""
-    write_atomic(path, json.dumps(figures, indent=1) + "\n")
+    write_atomic(path, json.dumps(strict(figures), indent=1, allow_nan=False) + "\n")
+
+
+def strict(value: object) -> object:
+    """Return figures with null for numbers that JSON does not have: what nothing can be divided by."""
+    if isinstance(value, dict):
+        return {name: strict(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def headline(figures: Figures) -> str:

@@ -16,7 +16,6 @@ from ritornello.schema import ACTION, AT, ONE_SECOND_MS, PLAYED_MS, TRACK_ID, TR
 
 END_RATIO = 0.98  # what is left is silence
 LISTENED = "listened_share"
-IS_LIKED = "is_liked"
 LOW_RATING, HIGH_RATING = 2.0, 4.0  # of 1 to 5
 
 

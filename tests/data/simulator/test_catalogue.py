@@ -11,7 +11,7 @@ from ritornello.data.sources.simulator.catalogue_tables import write_tables
 from ritornello.data.sources.simulator.given_catalogue import read_given
 from ritornello.data.sources.simulator.graph_tables import NEIGHBOURS, nearest_artists
 from ritornello.data.sources.simulator.words import WORDS
-from ritornello.data.sources.simulator.world import START_MS, World
+from ritornello.data.sources.simulator.world import START_MS, World, make_world
 
 COLUMNS = {
     "tracks": "track_id title artist_id artist_name album_id album_title genre language era track_ms released_at explicit",
@@ -293,3 +293,10 @@ def test_a_hundred_thousand_names_take_a_moment():
     catalogue = build_catalogue(World(tracks=100_000))
     titles = names.track_titles(catalogue.language_T, catalogue.artist_T, np.random.default_rng(1))
     assert not pl.DataFrame({"artist": catalogue.artist_T, "title": titles}).is_duplicated().any()
+
+
+def test_a_catalogue_that_is_still_to_come_is_refused(tmp_path):
+    later = pl.DataFrame({"track_id": [1, 2], "artist_name": ["a", "b"], "released_at": [1_830_000_000_000] * 2})
+    later.write_parquet(tmp_path / "later.parquet")
+    with pytest.raises(ValueError, match="no track is out on 2025-01-01"):
+        read_given(tmp_path / "later.parquet", make_world("default"))

@@ -399,11 +399,14 @@ class Nothing:
         assert (events.track_R >= 0).all()
 
 
-def test_who_is_offered_nothing_looks_around_alone(catalogue):
+def test_an_empty_place_is_filled_with_something_popular(catalogue):
     log = Log()
     Engine(SMALL, catalogue, ID_B[:40], offered_share=0.9).run(Nothing(), log, 0, 10)
     rows = log.rows()
-    assert len(rows.id_R) > 100
+    is_shown_R = rows.action_R == Action.IMPRESSION
+    assert is_shown_R.sum() > 100
     assert (rows.track_R >= 0).all()
-    assert (rows.source_R != Origin.OFFER).all()
+    assert (catalogue.released_at_T[rows.track_R] <= rows.at_R).all()
     assert np.isnan(rows.propensity_R).all()
+    offered_T = np.bincount(rows.track_R[is_shown_R], minlength=len(catalogue))
+    assert catalogue.weight_T @ offered_T / offered_T.sum() > 1.2 * catalogue.weight_T.mean()

@@ -178,6 +178,7 @@ def release_dates(artist_T: Int32, album_T: Int32, world: World, rng: np.random.
     settings = world.catalogue
     num_albums = int(album_T[-1]) + 1
     is_new_B = rng.random(num_albums) < settings.new_share
+    is_new_B[0] &= not is_new_B.all()  # something is out on the first day
     days_B = np.where(
         is_new_B,
         rng.uniform(0, world.days + LATER_DAYS, num_albums),

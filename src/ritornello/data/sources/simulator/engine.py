@@ -142,11 +142,9 @@ class Engine:
         propensity_R = np.full(len(row_R), np.nan)
         index_C = np.flatnonzero(origin_R == Origin.OFFER)
         if len(index_C):
-            offer = policy.offer(self.ask(situation.take(index_C)))
-            track_R[index_C], propensity_R[index_C] = offer.track_R, offer.propensity_R
-            origin_R[index_C[offer.track_R < 0]] = (
-                Origin.BROWSE
-            )  # nothing on offer: listeners look around by themselves
+            offered = situation.take(index_C)
+            offer = policy.offer(self.ask(offered))
+            track_R[index_C], propensity_R[index_C] = self.filled(offer.track_R, offered), offer.propensity_R
         for origin in (Origin.ARTIST, Origin.SEARCH, Origin.BROWSE):
             index_C = np.flatnonzero(origin_R == origin)
             if len(index_C):
@@ -162,6 +160,17 @@ class Engine:
         index_C = np.flatnonzero((origin_R == Origin.LIBRARY) & ~loops_R)
         track_R[index_C] = self.from_library(row_R[index_C], situation.key_R[index_C])
         return track_R, origin_R, propensity_R
+
+    def filled(self, track_C: Int32, offered: Situation) -> Int32:
+        """Return offers with something popular in every place that a policy left empty: a service shows no gaps."""
+        empty_C = np.flatnonzero(track_C < 0)
+        if len(empty_C) == 0:
+            return track_C
+        chance_C = uniform(offered.key_R[empty_C], Draw.OFFER)
+        filled_C = track_C.copy()
+        everything_C = np.zeros(len(empty_C), np.int32)
+        filled_C[empty_C] = self.catalogue.by_release.draw(everything_C, offered.at_R[empty_C], chance_C)
+        return filled_C
 
     def ask(self, situation: Situation) -> Ask:
         """Return what a policy may know when it is asked."""
@@ -215,7 +224,8 @@ class Engine:
         for origin, action in ((Origin.OFFER, Action.IMPRESSION), (Origin.SEARCH, Action.SEARCH)):
             index_C = np.flatnonzero(met.origin_R == origin)
             if len(index_C):
-                log.add(self.rows_of(met, index_C, met.at_R[index_C], int(action)))
+                rows = self.rows_of(met, index_C, met.at_R[index_C], int(action))
+                self.write(rows, met.row_R[index_C], policy, log)
         played_P = np.flatnonzero(met.is_played_R)
         row_P, track_P = met.row_R[played_P], met.track_R[played_P]
         before_P = np.array([0, 0, SEARCH_MS, 0, GLANCE_MS])[met.origin_R[played_P]]

@@ -5,7 +5,8 @@ What a shard holds depends on the world alone, so that the same world gives the 
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,11 +82,13 @@ def generate(
     catalogue, names = load_catalogue(world, given)
     for part in (EVENTS, TRUTH):
         (folder / part).mkdir(parents=True)
+    if given is not None:  # the world is entered again later, when the file may have changed
+        shutil.copyfile(given, folder / given_name(given))
     write_tables(catalogue, folder / CATALOGUE, seed=world.seed, start_ms=world.start_ms, names=names)
     parts = shards(world)
     task = progress.add_task("simulate", total=world.listeners) if progress else None
     counts = []
-    with workers(world, given, processes or os.cpu_count() or 1, len(parts)) as pool:
+    with workers(min(processes or os.cpu_count() or 1, len(parts)), enter, world, given) as pool:
         jobs = [pool.submit(write_shard, folder, number, id_B) for number, id_B in enumerate(parts)]
         for job, id_B in zip(jobs, parts, strict=True):
             counts.append(job.result())
@@ -96,12 +99,28 @@ def generate(
         version=VERSION,
         rules=world.rules_hash,
         world=world,
-        given=None if given is None else str(given.resolve()),
+        given=None if given is None else given_name(given),
         events=sum(events for events, _ in counts),
         plays=sum(plays for _, plays in counts),
     )
     (folder / WORLD_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(described)))
     return generated(folder)
+
+
+def given_name(given: Path) -> str:
+    """Return under which name a world keeps the catalogue that it was built over."""
+    return f"given{given.suffix}"
+
+
+def load_world(folder: Path) -> tuple[Described, Catalogue, pl.DataFrame | None]:
+    """Return the world that a folder holds, with its catalogue, and its names where these were given.
+
+    Raises:
+        ValueError: when there is none, or it is damaged, or of other rules.
+    """
+    described = read_world(folder)
+    catalogue, names = load_catalogue(described.world, None if described.given is None else folder / described.given)
+    return described, catalogue, names
 
 
 def generated(folder: Path) -> Generated:
@@ -161,15 +180,13 @@ def live_through(world: World, catalogue: Catalogue, id_B: Int64) -> tuple[Engin
 
 
 @contextmanager
-def workers(world: World, given: Path | None, processes: int, num_jobs: int) -> Iterator[Executor]:
-    """Give fresh processes that know the world; each has one thread, for there is one per core."""
+def workers(processes: int, enter: Callable[..., None], *arguments: object) -> Iterator[Executor]:
+    """Give fresh processes that have entered a world; each has one thread, for there is one process per core."""
     kept = os.environ.get("POLARS_MAX_THREADS")
     os.environ["POLARS_MAX_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(
-            min(processes, max(num_jobs, 1)), mp_context=context, initializer=enter, initargs=(world, given)
-        ) as pool:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=enter, initargs=arguments) as pool:
             yield pool
     finally:
         if kept is None:

@@ -7,6 +7,7 @@ invented. Table rows T, artists A, albums B.
 
 import hashlib
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,8 @@ def read_given(path: Path, world: World) -> tuple[Catalogue, pl.DataFrame]:
     Of rows with the same track the first is kept; a track without an artist gets one of its own.
 
     Raises:
-        ValueError: when there is no such file, it cannot be read, lacks a column for tracks or artists, or has no tracks.
+        ValueError: when there is no such file, it cannot be read, lacks a column for tracks or artists, or has no tracks,
+            or none that is out when the world begins.
     """
     rng = np.random.default_rng((world.seed, *b"given"))
     tracks = complete_names(read_tracks(path))
@@ -67,6 +69,11 @@ def read_given(path: Path, world: World) -> tuple[Catalogue, pl.DataFrame]:
     tracks = complete_albums(tracks, world, rng)
     tracks = tracks.sort(ARTIST_ID, RELEASED_AT, ALBUM_ID, TRACK_ID)
     artist_T, album_T = rows_of_runs(tracks, ARTIST_ID), rows_of_runs(tracks, ARTIST_ID, ALBUM_ID)
+    if tracks[RELEASED_AT].min() > world.start_ms:  # type: ignore[operator]  # releases are complete by now
+        first = datetime.fromtimestamp(world.start_ms / 1000, UTC).date()
+        raise ValueError(
+            f"{path}: no track is out on {first}, when the world begins; allowed are tables with earlier ones"
+        )
     first_A = first_rows(artist_T)
     genre_A = tracks["genre_row"].gather(first_A).to_numpy().astype(np.int32)
     track_ms_T = tracks[TRACK_MS].fill_null(pl.Series(durations(genre_A[artist_T], rng))).to_numpy()

@@ -5,6 +5,7 @@ has played, one that they played lately. It knows no more than a log does; the c
 off-policy estimates need it. R rows (some of B listeners), G genres, W newest plays.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,6 +94,15 @@ class Mixture:
         self.newest_BW: Int32 = np.full((num_listeners, NEWEST), -1, np.int32)
         self.num_plays_B = np.zeros(num_listeners, np.int64)
         self.released_T: Int64 = np.sort(catalogue.released_at_T)
+
+    def twin(self, settings: LoggingConfig | None, *, owns_state: bool) -> "Mixture":
+        """Return a policy of other weights that knows the same: from now on by itself, or always what this one knows."""
+        twin = copy(self)
+        twin.settings = settings or self.settings
+        if owns_state:
+            twin.count_BG, twin.newest_BW = self.count_BG.copy(), self.newest_BW.copy()
+            twin.num_plays_B = self.num_plays_B.copy()
+        return twin
 
     def offer(self, ask: Ask) -> Offer:
         draw_RN = uniforms(ask.key_R, Draw.OFFER, 3)
