@@ -90,8 +90,8 @@ def configuration() -> Iterator[str]:
 def rules() -> Iterator[str]:
     """Yield the rules of a simulated world, and its presets."""
     yield from ("", "## Rules of a simulated world", "")
-    yield f"`ritornello simulate WS --set section.key=value`; version {world.VERSION}, hash {world.World().rules_hash}. Presets: "
-    yield ", ".join(f"`{name}`" for name in world.PRESETS) + "."
+    yield f"`ritornello simulate WS --set section.key=value`; version {world.VERSION}, hash {world.World().rules_hash}."
+    yield "Presets: " + ", ".join(f"`{name}`" for name in world.PRESETS) + "."
     for name, value in msgspec.structs.asdict(world.World()).items():
         if isinstance(value, msgspec.Struct):
             yield from ("", f"### {name}", "", inspect.cleandoc(type(value).__doc__ or ""), "")
