@@ -9,13 +9,13 @@ import math
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from ritornello.evaluation.numbered_plays import figures
 from ritornello.schema import ACTION, AT, ONE_SECOND_MS, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID, Action
 
 END_RATIO = 0.98  # what is left is silence
 LISTENED = "listened_share"
+RATING = "rating"
 LOW_RATING, HIGH_RATING = 2.0, 4.0  # of 1 to 5
 
 
@@ -70,8 +70,10 @@ def listened_share() -> pl.Expr:
 def rating_statistics(listened_share_E: NDArray[np.float64], rating_E: NDArray[np.float64]) -> dict[str, float]:
     """Return how the listened share of a play agrees with what the listener says of it, from 1 (bad) to 5 (good)."""
     is_low_E, is_high_E = rating_E <= LOW_RATING, rating_E >= HIGH_RATING
+    pairs = pl.DataFrame({LISTENED: listened_share_E, RATING: rating_E})
+    agreement = pairs.select(pl.corr(LISTENED, RATING, method="spearman")).item()
     return {
-        "rating_listened_spearman": float(spearmanr(listened_share_E, rating_E).statistic),
+        "rating_listened_spearman": math.nan if agreement is None else float(agreement),
         "low_rating_listened_share": float(listened_share_E[is_low_E].mean()) if is_low_E.any() else math.nan,
         "high_rating_listened_share": float(listened_share_E[is_high_E].mean()) if is_high_E.any() else math.nan,
     }
