@@ -384,6 +384,17 @@ def test_bad_options_of_the_closed_loop_are_one_line(
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("protocol", "option"),
+    [("closed_loop", "--cuts=2"), ("closed_loop", "--set=rank.cuts=1"), ("off_policy", "--test-days=3")],
+)
+def test_options_that_would_be_ignored_are_refused(
+    simulated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], protocol: str, option: str
+) -> None:
+    assert run(monkeypatch, "evaluate", simulated, "--protocol", protocol, option) == 2
+    assert f"{option.split('=', maxsplit=1)[0]} does not go with --protocol {protocol}" in capsys.readouterr().err
+
+
 def test_a_log_that_is_not_simulated_has_no_closed_loop(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

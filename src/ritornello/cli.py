@@ -199,6 +199,10 @@ def evaluate(
     from ritornello.evaluation import live, report, window
 
     if protocol in SIMULATED_PROTOCOLS:
+        given = {"--until": until, "--rankings": rankings, "--config": config_file, "--set": override or None}
+        given |= {"--cuts": cuts if cuts > 1 else None}
+        given |= {"--test-days": test_days if protocol == "off_policy" else None}
+        refuse_options(protocol, given)
         evaluate_simulated(
             Workspace(root), protocol, policies, scene, listeners=listeners, days=test_days, json_file=json_file
         )
@@ -437,6 +441,13 @@ def evaluate_simulated(  # what stands apart from the protocols on real logs
     loop_report.show(figures, Console())
     if json_file is not None:
         report.write_json(figures, json_file)
+
+
+def refuse_options(protocol: str, given: dict[str, object]) -> None:
+    """Refuse options that a protocol would ignore."""
+    for option, value in given.items():
+        if value is not None:
+            raise ValueError(f"{option} does not go with --protocol {protocol}, found {value}")
 
 
 def whole_days(days: float) -> int:
