@@ -199,9 +199,14 @@ def evaluate(
     from ritornello.evaluation import live, report, window
 
     if protocol in SIMULATED_PROTOCOLS:
-        given = {"--until": until, "--rankings": rankings, "--config": config_file, "--set": override or None}
-        given |= {"--cuts": cuts if cuts > 1 else None}
-        given |= {"--test-days": test_days if protocol == "off_policy" else None}
+        given: dict[str, object] = {
+            "--until": until,
+            "--rankings": rankings,
+            "--config": config_file,
+            "--set": override or None,
+            "--cuts": cuts if cuts > 1 else None,
+            "--test-days": test_days if protocol == "off_policy" else None,
+        }
         refuse_options(protocol, given)
         evaluate_simulated(
             Workspace(root), protocol, policies, scene, listeners=listeners, days=test_days, json_file=json_file
