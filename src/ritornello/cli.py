@@ -1,7 +1,6 @@
 """The command line: one function per command, errors in one line, exit status 0, 1 (failed) or 2 (bad arguments)."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -386,11 +385,12 @@ def ab(
     ],
     side_b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     scene: Annotated[str, typer.Option(help="none, or the scene that bundles serve.")] = "none",
-    days: Annotated[int, typer.Option(help="How long each listener's test lasts.", min=1, max=90)] = 7,
+    days: Annotated[int, typer.Option(help="How long each listener's test lasts.", min=1, max=MAX_LOOP_DAYS)] = 7,
     listeners: Annotated[int, typer.Option(help="Listeners at most.", min=1)] = 2000,
     json_file: JsonFile = None,
 ) -> None:
     """Compare two bundles on simulated listeners; stops as soon as an always-valid interval allows."""
+    from ritornello.data.sources.simulator.generate import num_cores
     from ritornello.evaluation import ab as test
     from ritornello.evaluation import loop_report, report
 
@@ -424,6 +424,7 @@ def evaluate_simulated(  # what stands apart from the protocols on real logs
 ) -> None:
     """Run a protocol that needs a simulated world, and print what came out."""
     from ritornello.data.simulate import world_folder
+    from ritornello.data.sources.simulator.generate import num_cores
     from ritornello.evaluation import loop_report, report
     from ritornello.evaluation.closed_loop import evaluate_loop
     from ritornello.evaluation.off_policy_check import check_off_policy
@@ -460,11 +461,6 @@ def whole_days(days: float) -> int:
     if not 1 <= days <= MAX_LOOP_DAYS or days != int(days):
         raise ValueError(f"--test-days is {days:g}: the closed loop takes whole days from 1 to {MAX_LOOP_DAYS}")
     return int(days)
-
-
-def num_cores() -> int:
-    """Return how many processes may run side by side."""
-    return os.cpu_count() or 1
 
 
 def check_recommend(scene: str, only: str, familiarity: float | None, out: Path | None) -> None:

@@ -1,6 +1,5 @@
 """The whole story in one run: a log, its preparation, training, evaluation on what came later, and a mix to read."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ritornello.config import Config, RankConfig
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
 from ritornello.data.simulate import simulate, simulated_mark
+from ritornello.data.sources.simulator.generate import num_cores
 from ritornello.data.sources.simulator.world import World
 from ritornello.evaluation import loop_report, report
 from ritornello.evaluation.closed_loop import evaluate_loop
@@ -83,7 +83,7 @@ def play(workspace: Workspace, progress: Progress) -> dict[str, object]:
         days=LOOP_DAYS,
         scene="none",
         listeners=LOOP_LISTENERS,
-        processes=os.cpu_count() or 1,
+        processes=num_cores(),
         progress=progress,
     )
 

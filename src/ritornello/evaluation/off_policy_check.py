@@ -21,6 +21,7 @@ from ritornello.data.sources.simulator.memory import Rows
 from ritornello.data.sources.simulator.policy import Ask, Events, Mixture, Offer
 from ritornello.data.sources.simulator.randomness import Float64, keys
 from ritornello.data.sources.simulator.world import LoggingConfig
+from ritornello.evaluation.loop_policies import RANDOM
 from ritornello.evaluation.off_policy import Estimate, doubly_robust, inverse_propensity, self_normalised
 from ritornello.schema import ONE_MINUTE_MS, Action
 
@@ -31,7 +32,7 @@ SAMPLED_OFFERS = 8  # of a target policy, per logged one, for the reward model's
 CLIP = 50.0
 TARGETS = {
     "logging": None,
-    "random": LoggingConfig(uniform=1.0, popular=0.0, genre=0.0, again=0.0),
+    "random": RANDOM,
     "popular": LoggingConfig(uniform=0.0, popular=1.0, genre=0.0, again=0.0),
     "genre": LoggingConfig(uniform=0.0, popular=0.0, genre=1.0, again=0.0),
     "again": LoggingConfig(uniform=0.0, popular=0.0, genre=0.0, again=1.0),

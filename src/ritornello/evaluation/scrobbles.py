@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Bool
 from ritornello.data.sessions import number_sessions
+from ritornello.data.sources.simulator.randomness import GOLDEN, UNIT, mix
 from ritornello.evaluation.numbered_plays import SESSION
 from ritornello.schema import ACTION, AT, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID, Action
 
@@ -72,10 +73,7 @@ def is_sampled(plays: pl.DataFrame, share: float, seed: int) -> Bool:
 
 def uniform(key_E: NDArray[np.uint64], seed: int) -> NDArray[np.float64]:
     """Return a number in [0, 1) per key that looks random: the mixer of SplitMix64 (Steele et al. 2014)."""
-    mixed_E = key_E * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed_E = (mixed_E ^ (mixed_E >> np.uint64(shift))) * np.uint64(factor)
-    return ((mixed_E ^ (mixed_E >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return (mix(key_E * GOLDEN + np.uint64(seed)) >> np.uint64(11)).astype(np.float64) * UNIT
 
 
 def drop_copied_runs(plays: pl.DataFrame) -> pl.DataFrame:

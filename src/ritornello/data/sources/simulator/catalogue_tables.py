@@ -13,8 +13,20 @@ from ritornello.data.sources.simulator.catalogue import GENRE_NAMES, LANGUAGES, 
 from ritornello.data.sources.simulator.editorial import make_playlists, make_posts, make_videos
 from ritornello.data.sources.simulator.graph_tables import write_triples
 from ritornello.data.sources.simulator.names import album_titles, artist_names, track_titles
-from ritornello.data.sources.simulator.table_columns import ALBUM_TITLE, ERA, EXPLICIT, LANGUAGE
-from ritornello.schema import ALBUM_ID, ARTIST_ID, ARTIST_NAME, GENRE, RELEASED_AT, TITLE, TRACK_ID, TRACK_MS
+from ritornello.schema import (
+    ALBUM_ID,
+    ALBUM_TITLE,
+    ARTIST_ID,
+    ARTIST_NAME,
+    ERA,
+    EXPLICIT,
+    GENRE,
+    LANGUAGE,
+    RELEASED_AT,
+    TITLE,
+    TRACK_ID,
+    TRACK_MS,
+)
 
 EXPLICIT_SHARE = 0.05
 ARTIST_COLUMNS = (ARTIST_ID, ARTIST_NAME, GENRE, LANGUAGE)

@@ -11,18 +11,24 @@ import polars as pl
 from ritornello.contracts import Int64
 from ritornello.data.sources.simulator.catalogue import FAMILY_G, Catalogue
 from ritornello.data.sources.simulator.shelf import Shelf
-from ritornello.data.sources.simulator.table_columns import (
+from ritornello.data.sources.simulator.world import MAX_DAYS
+from ritornello.schema import (
+    ARTIST_ID,
+    ARTIST_NAME,
     DESCRIPTION,
     ERA,
+    GENRE,
     LANGUAGE,
     MADE_AT,
+    ONE_DAY_MS,
     PLAYLIST_ID,
+    POSITION,
     POST_ID,
     TEXT,
+    TITLE,
+    TRACK_ID,
     VIDEO_ID,
 )
-from ritornello.data.sources.simulator.world import MAX_DAYS
-from ritornello.schema import ARTIST_ID, ARTIST_NAME, GENRE, ONE_DAY_MS, POSITION, TITLE, TRACK_ID
 
 TRACKS_PER_PLAYLIST = 60  # of the catalogue, not in the playlist
 MAX_PLAYLISTS = 5_000

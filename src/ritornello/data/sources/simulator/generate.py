@@ -88,7 +88,7 @@ def generate(
     parts = shards(world)
     task = progress.add_task("simulate", total=world.listeners) if progress else None
     counts = []
-    with workers(min(processes or os.cpu_count() or 1, len(parts)), enter, world, given) as pool:
+    with workers(min(processes or num_cores(), len(parts)), enter, world, given) as pool:
         jobs = [pool.submit(write_shard, folder, number, id_B) for number, id_B in enumerate(parts)]
         for job, id_B in zip(jobs, parts, strict=True):
             counts.append(job.result())
@@ -177,6 +177,11 @@ def live_through(world: World, catalogue: Catalogue, id_B: Int64) -> tuple[Engin
     policy = Mixture(catalogue, world.logging, len(id_B), start_ms=world.start_ms)
     engine.run(policy, log, 0, world.days)
     return engine, log.rows()
+
+
+def num_cores() -> int:
+    """Return how many processes run side by side."""
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -30,13 +30,14 @@ from ritornello.data.sources.simulator.catalogue import (
 )
 from ritornello.data.sources.simulator.catalogue_tables import first_rows, most_common
 from ritornello.data.sources.simulator.shelf import MOMENTS
-from ritornello.data.sources.simulator.table_columns import ALBUM_TITLE, LANGUAGE
 from ritornello.data.sources.simulator.world import World
 from ritornello.schema import (
     ALBUM_ID,
+    ALBUM_TITLE,
     ARTIST_ID,
     ARTIST_NAME,
     GENRE,
+    LANGUAGE,
     ONE_DAY_MS,
     RELEASED_AT,
     TITLE,

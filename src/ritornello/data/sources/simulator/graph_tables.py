@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, Int32
 from ritornello.data.sources.simulator.catalogue import FAMILY_G, GENRES, Catalogue, lean
-from ritornello.data.sources.simulator.table_columns import (
+from ritornello.schema import (
+    ALBUM_ID,
+    ARTIST_ID,
     ERA,
+    GENRE,
     HEAD,
     LANGUAGE,
     PLAYLIST_ID,
     POST_ID,
     RELATION,
     TAIL,
+    TRACK_ID,
     VIDEO_ID,
     WEIGHT,
 )
-from ritornello.schema import ALBUM_ID, ARTIST_ID, GENRE, TRACK_ID
 
 NEIGHBOURS = 8
 VIEW_LEAN = 0.5  # how far the noisy view turns an artist, as a tangent
