@@ -37,4 +37,4 @@ def small_config() -> Config:
 @pytest.fixture(scope="session")
 def pipeline(world: PlantedWorld, small_config: Config) -> Pipeline:
     """A pipeline trained on the whole planted world."""
-    return fit_pipeline(world.sequences, world.now, small_config, world.artist_T)
+    return fit_pipeline(world.sequences, world.now, small_config, world.knowledge)

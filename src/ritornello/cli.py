@@ -161,7 +161,7 @@ def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) 
     prepared = load_prepared(workspace)
     at = newest_moment(prepared)
     with progress_bars() as progress:
-        pipeline = fit_pipeline(prepared.sequences, at, config, prepared.artist_T, progress=progress)
+        pipeline = fit_pipeline(prepared.sequences, at, config, prepared.knowledge, progress=progress)
     version = publish(workspace, pipeline, config, prepared, at)
     typer.echo(
         f"published bundle {version}: channels {', '.join(pipeline.channels)}; rankers {', '.join(pipeline.rankers)}"

@@ -70,7 +70,7 @@ def cut(world: PlantedWorld) -> int:
 @pytest.fixture(scope="module")
 def earlier(world: PlantedWorld, cut: int, small_config: Config) -> Pipeline:
     """Recall as of the cut."""
-    return fit_recall(split.before(world.sequences, cut), cut, small_config, world.artist_T)
+    return fit_recall(split.before(world.sequences, cut), cut, small_config, world.knowledge)
 
 
 def test_a_user_alone_has_the_history_that_the_full_log_gives(world, cut):
@@ -170,7 +170,7 @@ def test_what_comes_after_the_moment_changes_no_feature_and_no_list(world, cut, 
     users = np.arange(full.num_users + 1)
     answers = []
     for sequences in (full, other):
-        recall = fit_recall(split.before(sequences, cut), cut, small_config, world.artist_T)
+        recall = fit_recall(split.before(sequences, cut), cut, small_config, world.knowledge)
         answers.append(recall.propose(encode(sequences, users, np.full(len(users), cut))))
     np.testing.assert_array_equal(answers[0][0].track_BN, answers[1][0].track_BN)
     np.testing.assert_array_equal(answers[0][1].feature_BNF, answers[1][1].feature_BNF)

@@ -48,7 +48,7 @@ def planted() -> tuple[Examples, RankBatch]:
     cut = world.now - 14 * ONE_DAY_MS
     known = split.before(world.sequences, cut)
     config = Config(recall=RecallConfig(channels=CHANNELS, quota=20))
-    pipeline = fit_recall(known, cut, config, world.artist_T)
+    pipeline = fit_recall(known, cut, config, world.knowledge)
     window = window_after(world.sequences, cut, 14.0)
     examples = window_examples(pipeline, known, window, cut, negatives=0.5, seed=1)
     assert examples is not None

@@ -15,6 +15,7 @@ from contract.settings import fields_of, other_values
 from ritornello import recall
 from ritornello.contracts import Candidates, History
 from ritornello.data import split
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import LISTENS
 from ritornello.data.sequence import Sequences, encode, from_events
 from ritornello.data.sources.planted import planted_world
@@ -50,7 +51,11 @@ def config_of(name: str) -> type[msgspec.Struct]:
 
 
 def fit(name: str, known: Sequences, settings: dict[str, object] | None = None) -> Channel:
-    return recall.make(name, settings).fit(known, planted_world().now)
+    return recall.make(name, settings).fit(known, planted_world().now, known_of(known, planted_world().now))
+
+
+def known_of(known: Sequences, at: int) -> Knowledge:
+    return planted_world().knowledge.before(at, played=known.num_tracks)
 
 
 @cache
@@ -137,7 +142,7 @@ def check_row(candidates: Candidates, row: int) -> None:
 def test_only_tracks_that_the_channel_knows_are_proposed(name, world, everybody):
     cut = world.now - 30 * 86_400_000
     known = split.before(world.sequences, cut)
-    channel = recall.make(name).fit(known, cut)
+    channel = recall.make(name).fit(known, cut, known_of(known, cut))
     candidates = best(channel, everybody, 1000)
     assert known.num_tracks < world.sequences.num_tracks
     assert candidates.track_BN.max(initial=0) <= known.num_tracks
@@ -275,7 +280,7 @@ def test_the_future_changes_nothing(name, world):
     user_B = np.arange(1, full.num_users + 1)
     results = []
     for sequences in (full, other):
-        channel = recall.make(name).fit(split.before(sequences, cut), cut)
+        channel = recall.make(name).fit(known := split.before(sequences, cut), cut, known_of(known, cut))
         results.append(scores(channel, encode(sequences, user_B, np.full(len(user_B), cut))))
     np.testing.assert_array_equal(*results)
 

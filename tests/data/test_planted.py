@@ -61,7 +61,7 @@ def test_the_hard_rows_are_there(world):
     count_U = np.diff(world.sequences.start_U)
     assert (count_U[world.one_listen_user], count_U[world.short_user]) == (1, 3)
     assert world.unplayed_track not in world.sequences.track_E
-    assert world.artist_T[world.uncatalogued_track] == 0
+    assert world.knowledge.artist_T[world.uncatalogued_track] == 0
     assert world.unknown_user_id not in world.user_ids
     assert world.unknown_track_id not in world.track_ids
     nobody = encode(world.sequences, np.array([world.unknown_user]), np.array([world.now]))

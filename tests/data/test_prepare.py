@@ -41,7 +41,7 @@ def test_files_of_the_planted_world_give_the_planted_sequences(workspace, tmp_pa
     same(prepared.sequences, world.sequences)
     assert prepared.user_ids.to_list() == world.user_ids.to_list()
     assert prepared.track_ids.to_list() == world.track_ids.to_list()
-    np.testing.assert_array_equal(prepared.artist_T, world.artist_T)
+    np.testing.assert_array_equal(prepared.knowledge.artist_T, world.knowledge.artist_T)
 
 
 def test_many_small_ranges_give_the_same_as_one(workspace, tmp_path, monkeypatch):
@@ -71,7 +71,9 @@ def test_the_future_changes_no_number_of_the_past(tmp_path, write, future):
     assert 0 < known_tracks < len(full.track_ids)
     assert cut.user_ids[:known_users].equals(full.user_ids[:known_users])
     assert cut.track_ids[:known_tracks].equals(full.track_ids[:known_tracks])
-    np.testing.assert_array_equal(cut.artist_T[: known_tracks + 1], full.artist_T[: known_tracks + 1])
+    np.testing.assert_array_equal(
+        cut.knowledge.artist_T[: known_tracks + 1], full.knowledge.artist_T[: known_tracks + 1]
+    )
     users = slice(0, known_users + 2)
     before_cut, before_full = split.before(cut.sequences, moment), split.before(full.sequences, moment)
     np.testing.assert_array_equal(before_cut.start_U[users], before_full.start_U[users])
@@ -149,7 +151,7 @@ def test_the_newest_catalogue_wins_column_by_column_and_a_log_comes_last(workspa
     prepared = prepared_of(workspace, log, catalogue=[older, newer])
     rows = prepared.tracks.select("track_idx", "track_id", "title", "artist_id", "genre").rows()
     assert rows == [(1, 1, "New", "older", "g"), (2, 3, None, "log", "g"), (3, 2, "Two", "older", None)]
-    assert prepared.artist_T.tolist() == [0, 1, 2, 1]
+    assert prepared.knowledge.artist_T.tolist() == [0, 1, 2, 1]
 
 
 def test_release_dates_are_read_as_years_dates_or_epochs(workspace, write):

@@ -32,5 +32,5 @@ def publish_bundle(workspace: Workspace, config: Config) -> str:
     """Train a bundle on the whole log and serve it."""
     prepared = load_prepared(workspace)
     at = newest_moment(prepared)
-    pipeline = fit_pipeline(prepared.sequences, at, config, prepared.artist_T, tasks=("window",))
+    pipeline = fit_pipeline(prepared.sequences, at, config, prepared.knowledge, tasks=("window",))
     return publish(workspace, pipeline, config, prepared, at)

@@ -24,7 +24,7 @@ COLUMNS = ("row_id", "user_id", "timestamp", "track_id")
 
 @pytest.fixture(scope="module")
 def frozen(prepared: Prepared, quick_config: Config, cut: int) -> Pipeline:
-    return fit_pipeline(prepared.sequences, cut, quick_config, prepared.artist_T, tasks=("next",))
+    return fit_pipeline(prepared.sequences, cut, quick_config, prepared.knowledge, tasks=("next",))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ OPTIONS = {"min_item": MIN_ITEM, "min_user": MIN_USER}
 def lists_as_of(prepared: Prepared, cut: int, config: Config) -> dict[str, np.ndarray]:
     """Return everybody's lists from every system, by external ids."""
     window = split_window(prepared.sequences, cut, int(TEST_DAYS * DAY_MS), **OPTIONS)
-    pipeline = fit_pipeline(window.known, cut, config, prepared.artist_T, tasks=("window",))
+    pipeline = fit_pipeline(window.known, cut, config, prepared.knowledge, tasks=("window",))
     user_U = np.flatnonzero(np.diff(window.known.start_U)).astype(np.int32)
     track_ids = np.r_[[""], prepared.track_ids.to_numpy()]
     return {

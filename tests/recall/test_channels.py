@@ -9,6 +9,7 @@ from scipy.sparse import csr_array, csr_matrix
 
 from ritornello import recall
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, encode, from_events
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS, ONE_MINUTE_MS
 
@@ -20,6 +21,17 @@ PLAYS = [
     (2, 2 * DAY, 1), (2, 2 * DAY - 4, 2), (2, DAY, 4),
     (3, 10, 1),
 ]  # fmt: skip
+
+
+def unknown_tracks(log: Sequences) -> Knowledge:
+    nothing_T = np.zeros(log.num_tracks + 1, np.int32)
+    return Knowledge(
+        artist_T=nothing_T,
+        album_T=nothing_T,
+        genre_T=nothing_T,
+        appeared_at_T=nothing_T.astype(np.int64),
+        given_TV=np.zeros((log.num_tracks + 1, 0), np.float32),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +54,7 @@ def history(log) -> History:
 
 
 def scores(name: str, log: Sequences, history: History, **settings: object) -> np.ndarray:
-    given = recall.make(name, settings).fit(log, NOW).score(history)
+    given = recall.make(name, settings).fit(log, NOW, unknown_tracks(log)).score(history)
     row_P, track_P = np.divmod(np.arange(len(history) * 5), 5)
     return given.at(row_P, track_P).reshape(len(history), 5)
 
@@ -113,7 +125,9 @@ def test_neighbours_without_own_taste_are_votes_of_others_only(log, history):
 
 
 def test_factors_solve_a_user_as_training_does(log, history):
-    channel = recall.make("factors", {"factors": 3, "regularization": 0.1, "alpha": 2.0}).fit(log, NOW)
+    channel = recall.make("factors", {"factors": 3, "regularization": 0.1, "alpha": 2.0}).fit(
+        log, NOW, unknown_tracks(log)
+    )
     listens = csr_matrix(np.array([[0, 1.0, 0.5, 0, 2.0]], np.float32))
     judge = AlternatingLeastSquares(factors=3, regularization=0.1, alpha=2.0, num_threads=1)
     judge.item_factors, judge.user_factors = channel.track_TD, np.zeros((1, 3), np.float32)

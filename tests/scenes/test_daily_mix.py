@@ -27,7 +27,7 @@ def world() -> PlantedWorld:
 
 @pytest.fixture(scope="module")
 def pipeline(world: PlantedWorld) -> Pipeline:
-    return fit_pipeline(world.sequences, world.now, CONFIG, world.artist_T, tasks=("window",))
+    return fit_pipeline(world.sequences, world.now, CONFIG, world.knowledge, tasks=("window",))
 
 
 def history_at(world: PlantedWorld, at: int) -> History:
@@ -52,7 +52,7 @@ def test_tracks_are_distinct_and_padding_comes_last(world: PlantedWorld, pipelin
 def test_no_artist_exceeds_the_cap(world: PlantedWorld, pipeline: Pipeline) -> None:
     slate = mix(world, pipeline, world.now, artist_cap=1)
     for row in slate.track_BK:
-        artists = world.artist_T[row[row != PADDING]]
+        artists = world.knowledge.artist_T[row[row != PADDING]]
         known = artists[artists != 0]
         assert len(set(known.tolist())) == len(known)
 

@@ -35,11 +35,14 @@ class TrackStats:
 
 
 def fit_track_stats(sequences: Sequences, at: int, artist_T: Int32, *, clock: bool = True) -> TrackStats:
-    """Count listens, listeners, trend and relistening of every track in sequences that end before `at`."""
+    """Count listens, listeners, trend and relistening of every track in sequences that end before `at`.
+
+    `artist_T` has a row for every track that is known by then, played or not.
+    """
     is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
     track_E, user_E = sequences.track_E[is_used_E], sequences.user_E[is_used_E]
     age_days_E = (at - sequences.at_E[is_used_E]) / ONE_DAY_MS
-    size = sequences.num_tracks + 1
+    size = len(artist_T)
 
     def count(weight_E: NDArray[np.generic]) -> NDArray[np.float64]:
         return np.asarray(np.bincount(track_E, weights=weight_E, minlength=size), dtype=np.float64)
@@ -64,7 +67,7 @@ def fit_track_stats(sequences: Sequences, at: int, artist_T: Int32, *, clock: bo
     return TrackStats(
         names=tuple(columns),
         value_TF=np.stack(list(columns.values()), axis=1).astype(np.float32),
-        artist_T=artist_T[:size],
+        artist_T=artist_T,
         clock=clock,
     )
 

@@ -1,4 +1,4 @@
-"""Row numbers of users, tracks and artists, by first appearance: what comes later never changes an earlier number.
+"""Row numbers of users, tracks, artists and the like, by first appearance: what comes later never changes an earlier number.
 
 That is what keeps the future out of the ids: delete every event from a moment on, and whoever was known before it keeps
 the same row.
@@ -13,24 +13,22 @@ from ritornello.contracts import Int32
 from ritornello.schema import FIRST_AT, PADDING
 
 
-def number(first: pl.DataFrame, id_column: str, idx_column: str) -> pl.DataFrame:
-    """Number identifiers from 1 by their first moment, ties by identifier; those without events come last."""
-    ordered = first.sort([FIRST_AT, id_column], nulls_last=True)
+def number(first: pl.DataFrame, id_column: str, idx_column: str, *, moment: str = FIRST_AT) -> pl.DataFrame:
+    """Number identifiers from 1 by their first moment, ties by identifier; those without a moment come last."""
+    ordered = first.sort([moment, id_column], nulls_last=True)
     return ordered.with_row_index(idx_column, offset=1).with_columns(pl.col(idx_column).cast(pl.Int32))
 
 
-def number_artists(artist_id: pl.Series) -> Int32:
-    """Return the artist row of each track row; `artist_id` follows the track rows from 1, unknown artists are 0.
+def number_values(value: pl.Series) -> Int32:
+    """Return a number for each track's artist, album or genre; `value` follows the track rows from 1, unknown ones are 0.
 
-    >>> number_artists(pl.Series(["b", None, "a", "b"])).tolist()
+    >>> number_values(pl.Series(["b", None, "a", "b"])).tolist()
     [0, 1, 0, 2, 1]
     """
-    artists = pl.DataFrame({"artist": artist_id.drop_nulls().unique(maintain_order=True)}).with_row_index(
-        "row", offset=1
-    )
-    row = pl.DataFrame({"artist": artist_id}).join(artists, on="artist", how="left", maintain_order="left")["row"]
-    artist_T: Int32 = np.r_[0, row.fill_null(0).to_numpy()].astype(np.int32)
-    return artist_T
+    distinct = pl.DataFrame({"value": value.drop_nulls().unique(maintain_order=True)}).with_row_index("row", offset=1)
+    row = pl.DataFrame({"value": value}).join(distinct, on="value", how="left", maintain_order="left")["row"]
+    number_T: Int32 = np.r_[0, row.fill_null(0).to_numpy()].astype(np.int32)
+    return number_T
 
 
 def as_text(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:

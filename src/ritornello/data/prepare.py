@@ -15,15 +15,16 @@ import polars as pl
 from rich.progress import Progress
 
 from ritornello.artifacts import Workspace, remove_leftovers, replace_folder
-from ritornello.contracts import Int32, Int64
-from ritornello.data import ids
+from ritornello.contracts import Int64
+from ritornello.data import ids, knowledge
 from ritornello.data.catalogue import read_catalogue
 from ritornello.data.coding import COUNT, IdCoder, rows_of_codes
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.log import Log, as_floats, coded_batches, read_log
 from ritornello.data.sequence import Sequences
 from ritornello.data.sequence_writer import SequenceWriter
 from ritornello.data.shards import assign_shards, read_chunks, read_shard, sort_events, spill, to_records
-from ritornello.schema import ARTIST_ID, ARTIST_IDX, FIRST_AT, TRACK_ID, TRACK_IDX, TRACK_MS, USER_ID, USER_IDX
+from ritornello.schema import APPEARED_AT, FIRST_AT, RELEASED_AT, TRACK_ID, TRACK_IDX, TRACK_MS, USER_ID, USER_IDX
 
 STATS_FILE, USERS_FILE, TRACKS_FILE = "stats.json", "users.parquet", "tracks.parquet"
 CODED_FILE = "coded.bin"
@@ -50,13 +51,13 @@ class PrepareReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """The prepared workspace: row i of an id table is number i + 1; `artist_T` is 0 where the artist is unknown."""
+    """The prepared workspace: row i of an id table is number i + 1."""
 
     sequences: Sequences
     user_ids: pl.Series
     track_ids: pl.Series
     tracks: pl.DataFrame
-    artist_T: Int32
+    knowledge: Knowledge
     folder: Path
 
 
@@ -82,7 +83,7 @@ def load_prepared(workspace: Workspace) -> Prepared:
         user_ids=user_ids,
         track_ids=tracks[TRACK_ID],
         tracks=tracks,
-        artist_T=np.r_[0, tracks[ARTIST_IDX].to_numpy()].astype(np.int32),
+        knowledge=knowledge.of_tracks(tracks),
         folder=folder,
     )
 
@@ -144,8 +145,8 @@ def code_log(
     users = ids.number(user_coder.table(USER_ID, log.user_type).with_row_index(CODE), USER_ID, USER_IDX)
     heard = track_coder.table(TRACK_ID, log.track_type).with_row_index(CODE)
     tracks = heard.join(catalogue, on=TRACK_ID, how="left", maintain_order="left")
-    tracks = ids.number(tracks, TRACK_ID, TRACK_IDX)
-    return users, tracks.with_columns(pl.Series(ARTIST_IDX, ids.number_artists(tracks[ARTIST_ID])[1:]))
+    tracks = tracks.with_columns(pl.min_horizontal(FIRST_AT, RELEASED_AT).alias(APPEARED_AT))
+    return users, ids.number(tracks, TRACK_ID, TRACK_IDX, moment=APPEARED_AT)
 
 
 def write_sequences(

@@ -62,7 +62,7 @@ def evaluate_live(  # noqa: PLR0913  # the options of the command, by their name
         results[RANKINGS]["all"]["rows_without_a_list"] = missing
     else:
         started = perf_counter()
-        pipeline = fit_pipeline(rows.known, at, config, prepared.artist_T, tasks=("next",), progress=progress)
+        pipeline = fit_pipeline(rows.known, at, config, prepared.knowledge, tasks=("next",), progress=progress)
         seconds["train"] = perf_counter() - started
         systems = answers_of(pipeline) | fit_baselines(rows.known, at, LIST_LENGTH)
         results = results_of(rank_rows(systems, rows, chosen_R, seconds, progress), rows, chosen_R)

@@ -79,7 +79,7 @@ def score_window(window: Window, prepared: Prepared, config: Config, *, progress
     seconds: dict[str, float] = {}
     started = perf_counter()
     pipeline = fit_pipeline(
-        window.known, window.at, config, prepared.artist_T, tasks=("window", "unheard"), progress=progress
+        window.known, window.at, config, prepared.knowledge, tasks=("window", "unheard"), progress=progress
     )
     seconds["train"] = perf_counter() - started
     systems: dict[str, Parts] = {}

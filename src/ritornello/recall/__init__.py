@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ritornello import plugins
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.scores import Scores
 
@@ -19,7 +20,7 @@ from ritornello.recall.scores import Scores
 class Channel(Protocol):
     """What every recall channel can do."""
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         """Learn from sequences that end before `at` (UTC ms)."""
         ...
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
 from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
@@ -42,7 +43,7 @@ class Factors:
         self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
         self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         from implicit.cpu.als import AlternatingLeastSquares  # training only: serving needs no implicit
 
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.popular import broadcast_best, decayed_listens
 from ritornello.recall.scores import SparseScores
@@ -30,7 +31,7 @@ class Fresh:
         self.config = config
         self.score_T: Float32 = np.zeros(1, np.float32)
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         first_at_T = np.full(sequences.num_tracks + 1, np.iinfo(np.int64).max)
         np.minimum.at(first_at_T, sequences.track_E, sequences.at_E)
         is_fresh_T = first_at_T > at - self.config.max_age_days * ONE_DAY_MS

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.matrix import cosine_items, empty, pack, query, scale_rows, sum_pairs, unpack
@@ -41,7 +42,7 @@ class ItemToItem:
         self.config = config
         self.links_TT = empty()
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
         _, session_E = np.unique(session_keys(sequences)[is_used_E], return_inverse=True)
         shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)
@@ -84,7 +85,7 @@ class CoListen:
         self.config = config
         self.links_TT = empty()
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
         shape = (sequences.num_users + 1, sequences.num_tracks + 1)
         heard_UT = sum_pairs(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
 from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
@@ -46,7 +47,7 @@ class Neighbours:
         self.rarity_T: Float32 = np.zeros(1, np.float32)
         self.unit_TU = empty()
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
         user_E, track_E = sequences.user_E[is_used_E], sequences.track_E[is_used_E]
         at_E = sequences.at_E[is_used_E]

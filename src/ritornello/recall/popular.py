@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.matrix import query
@@ -31,7 +32,7 @@ class Popular:
         self.config = config
         self.score_T: Float32 = np.zeros(1, np.float32)
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         self.score_T = decayed_listens(sequences, at, self.config.half_life_days)
         return self
 

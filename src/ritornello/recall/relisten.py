@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.matrix import query
 from ritornello.recall.scores import SparseScores
@@ -34,7 +35,7 @@ class Relisten:
         self.config = config
         self.num_tracks = 0
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         self.num_tracks = sequences.num_tracks
         return self
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import session_keys
@@ -37,7 +38,7 @@ class SessionNeighbours:
         self.heard_ST = empty()
         self.norm_TS = empty()
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
         _, session_E = np.unique(session_keys(sequences)[is_used_E], return_inverse=True)
         shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import History
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import session_keys
@@ -33,7 +34,7 @@ class Transitions:
         self.config = config
         self.links_TT = empty()
 
-    def fit(self, sequences: Sequences, at: int) -> Self:
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
         key_E, track_E = session_keys(sequences)[is_used_E], sequences.track_E[is_used_E]
         size = sequences.num_tracks + 1

@@ -7,8 +7,9 @@ from rich.progress import Progress
 
 from ritornello import rank
 from ritornello.config import Config, Settings
-from ritornello.contracts import Int32, Only
+from ritornello.contracts import Only
 from ritornello.data import split
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 from ritornello.rank import Examples
@@ -30,7 +31,7 @@ def fit_pipeline(
     sequences: Sequences,
     at: int,
     config: Config,
-    artist_T: Int32,
+    knowledge: Knowledge,
     *,
     tasks: tuple[str, ...] = TASKS,
     progress: Progress | None = None,
@@ -44,25 +45,25 @@ def fit_pipeline(
     examples: dict[str, list[Examples]] = {task: [] for task in tasks}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 2) if progress else None
     for number, cut in enumerate(cuts):
-        for task, part in examples_at(known, cut, number, config, artist_T, tasks).items():
+        for task, part in examples_at(known, cut, number, config, knowledge, tasks).items():
             examples[task].append(part)
         if progress and task_id is not None:
             progress.advance(task_id)
     rankers = {task: fit_ranker(task, parts, config) for task, parts in examples.items() if enough(task, parts)}
     if progress and task_id is not None:
         progress.advance(task_id)
-    pipeline = fit_recall(known, at, config, artist_T)
+    pipeline = fit_recall(known, at, config, knowledge)
     if progress and task_id is not None:
         progress.advance(task_id)
     return replace(pipeline, rankers=rankers)
 
 
 def examples_at(
-    known: Sequences, cut: int, number: int, config: Config, artist_T: Int32, tasks: tuple[str, ...]
+    known: Sequences, cut: int, number: int, config: Config, knowledge: Knowledge, tasks: tuple[str, ...]
 ) -> dict[str, Examples]:
     """Fit recall as of one cut and return what each task can learn from it."""
     before = split.before(known, cut)
-    pipeline = fit_recall(before, cut, config, artist_T)
+    pipeline = fit_recall(before, cut, config, knowledge)
     window = window_after(known, cut, config.rank.window_days)
     found: dict[str, Examples | None] = {}
     for task, only in WINDOW_TASKS.items():

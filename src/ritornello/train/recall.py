@@ -2,22 +2,23 @@
 
 from ritornello import recall
 from ritornello.config import Config
-from ritornello.contracts import Int32
 from ritornello.data import features
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 
 
-def fit_recall(known: Sequences, at: int, config: Config, artist_T: Int32) -> Pipeline:
+def fit_recall(known: Sequences, at: int, config: Config, knowledge: Knowledge) -> Pipeline:
     """Return a pipeline without rankers; `known` ends before `at`."""
     names = config.recall.channels
     unknown = sorted((set(config.recall.settings) | set(config.recall.quotas)) - set(names))
     if unknown:
         raise ValueError(f"recall: settings for {', '.join(unknown)}, which is not among channels {', '.join(names)}")
+    seen = knowledge.before(at, played=known.num_tracks)
     return Pipeline(
-        channels={name: recall.make(name, config.recall.settings.get(name)).fit(known, at) for name in names},
+        channels={name: recall.make(name, config.recall.settings.get(name)).fit(known, at, seen) for name in names},
         quotas={name: config.recall.quotas.get(name, config.recall.quota) for name in names},
         next_quota=config.recall.next_quota,
-        stats=features.fit_track_stats(known, at, artist_T, clock=config.features.clock),
+        stats=features.fit_track_stats(known, at, seen.artist_T, clock=config.features.clock),
         rankers={},
     )

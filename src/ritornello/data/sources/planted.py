@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ritornello.contracts import Int32
-from ritornello.data import ids, labels
+from ritornello.data import ids, knowledge, labels
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, from_events
 from ritornello.data.sources.planted_rows import CATALOGUE, NOW, event_rows
 from ritornello.schema import (
     ACTION,
     ACTION_NAMES,
+    ALBUM_ID,
+    APPEARED_AT,
     ARTIST_ID,
     ARTIST_NAME,
     FIRST_AT,
@@ -51,7 +53,7 @@ class PlantedWorld:
     events: pl.DataFrame
     tracks: pl.DataFrame
     sequences: Sequences
-    artist_T: Int32
+    knowledge: Knowledge
     user_ids: pl.Series
     track_ids: pl.Series
     now: int
@@ -95,15 +97,18 @@ def planted_world() -> PlantedWorld:
     """Build the world; two calls give the same."""
     events, tracks = event_table(), track_table()
     user = ids.number(first_moments(events, USER_ID), USER_ID, USER_IDX)
-    track_first = first_moments(events, TRACK_ID).join(tracks.select(TRACK_ID), on=TRACK_ID, how="full", coalesce=True)
-    track = ids.number(track_first, TRACK_ID, TRACK_IDX).join(tracks, on=TRACK_ID, how="left", maintain_order="left")
+    every = first_moments(events, TRACK_ID).join(tracks, on=TRACK_ID, how="full", coalesce=True)
+    every = every.with_columns(
+        pl.min_horizontal(FIRST_AT, RELEASED_AT).alias(APPEARED_AT), pl.lit(None).alias(ALBUM_ID)
+    )
+    track = ids.number(every, TRACK_ID, TRACK_IDX, moment=APPEARED_AT)
     user_row = dict(zip(user[USER_ID], user[USER_IDX], strict=True))
     row = dict(zip(track[TRACK_ID], track[TRACK_IDX], strict=True))
     return PlantedWorld(
         events=events,
         tracks=tracks,
         sequences=sequences_of(events, user_row, row),
-        artist_T=ids.number_artists(track[ARTIST_ID]),
+        knowledge=knowledge.of_tracks(track),
         user_ids=user[USER_ID],
         track_ids=track[TRACK_ID],
         now=NOW,
