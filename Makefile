@@ -19,6 +19,7 @@ setup: $(READY)  ## make the environment in .venv (the other commands do so when
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found: make PYTHON=path"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0  # before what depends on it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 

@@ -113,7 +113,7 @@ def ingest(
     format_name: Annotated[str, typer.Option("--format", help="auto, parquet or csv.")] = "auto",
     kind: Annotated[str, typer.Option("--as", help="events or catalogue.")] = "events",
 ) -> None:
-    """Add listening logs, or tables about tracks, to a workspace."""
+    """Add listening logs, or the tables of a catalogue, to a workspace."""
     from ritornello.data.ingest import ingest as add
 
     if kind not in ("events", "catalogue"):
@@ -143,6 +143,9 @@ def prepare(root: Root) -> None:
     with progress_bars() as progress:
         report = make(Workspace(root), progress=progress)
     typer.echo(f"prepared {report.events:,} events of {report.users:,} users on {report.tracks:,} tracks")
+    typer.echo(f"graph: {sum(report.graph['edges'].values()):,} edges")
+    for reason, count in report.graph["left_out"].items():
+        typer.echo(f"left {count:,} edges out of the graph: {reason}")
     if report.impressions:
         typer.echo(f"left out {report.impressions:,} impressions: they are what a service did, not the listeners")
     if report.duplicates:

@@ -3,7 +3,7 @@
 P (row, track) pairs, L history, C channels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,6 +25,7 @@ WORDS = {
     "sessions": "part of sessions like your last one",
     "factors": "close to your taste as a whole",
     "neighbours": "played by listeners like you",
+    "graph": "related to {because}",
 }
 # Words that say less than the others: used where no other channel speaks.
 GENERAL = ("popular", "fresh")
@@ -37,13 +38,25 @@ class Linked(Protocol):
     links_TT: csr_array
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A channel that tells how it came from a user's own tracks to others."""
+
+    def because(self, history: History, track_K: Int32) -> list[tuple[int, str]]:
+        """Return for each track the own one that led to it, or PADDING, and words with {because} in its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a track is shown; `because` is a track of the user's own history that led to it, or PADDING."""
+    """Why a track is shown; `because` is a track of the user's own history that led to it, or PADDING.
+
+    `words` are the channel's own, where it has some.
+    """
 
     channel: str
     because: int
     num_listens: int
+    words: str = ""
 
 
 def explain_slate(pipeline: Pipeline, history: History, slate: Slate) -> list[list[Reason]]:
@@ -56,13 +69,24 @@ def explain_slate(pipeline: Pipeline, history: History, slate: Slate) -> list[li
         track_K = slate.track_BK[row][slate.track_BK[row] != PADDING]
         channel_K = [choose_channel(slate, row, slot) for slot in range(len(track_K))]
         because_K = find_because(pipeline, own_D, channel_K, track_K)
-        reasons.append(
-            [
-                Reason(channel, int(because), listens.get(int(track), 0))
-                for track, channel, because in zip(track_K, channel_K, because_K, strict=True)
-            ]
-        )
+        found = [
+            Reason(channel, int(because), listens.get(int(track), 0))
+            for track, channel, because in zip(track_K, channel_K, because_K, strict=True)
+        ]
+        reasons.append(let_tell(pipeline, history.rows(slice(row, row + 1)), found, track_K))
     return reasons
+
+
+def let_tell(pipeline: Pipeline, history: History, reasons: list[Reason], track_K: Int32) -> list[Reason]:
+    """Let the channels that can tell how they came to a row's picks do so."""
+    told = list(reasons)
+    for name in sorted({reason.channel for reason in reasons}):
+        channel = pipeline.channels.get(name)
+        if isinstance(channel, Telling):
+            slot_S = [slot for slot, reason in enumerate(reasons) if reason.channel == name]
+            for slot, (because, words) in zip(slot_S, channel.because(history, track_K[slot_S]), strict=True):
+                told[slot] = replace(reasons[slot], because=because, words=words)
+    return told
 
 
 def choose_channel(slate: Slate, row: int, slot: int) -> str:
@@ -96,9 +120,7 @@ def in_words(reason: Reason, name_of_track: dict[int, str] | None = None) -> str
     if reason.channel == "relisten" and reason.num_listens:
         times = "once" if reason.num_listens == 1 else f"{reason.num_listens} times"
         return f"you played it {times}"
-    words = WORDS.get(reason.channel, f"proposed by {reason.channel}")
-    if "{because}" not in words:
-        return words
+    words = reason.words or WORDS.get(reason.channel, f"proposed by {reason.channel}")
     return words.format(because=(name_of_track or {}).get(reason.because, "what you play"))
 
 

@@ -47,6 +47,8 @@ HEAD = "head"
 RELATION = "relation"
 TAIL = "tail"
 WEIGHT = "weight"
+VECTOR = "vector"
+ENTITY_ID = "entity_id"
 
 RANK = "rank"
 SCORE = "score"
@@ -102,6 +104,9 @@ TRACK_SCHEMA = {
     GENRE: pl.String(),
     TRACK_MS: pl.Int64(),
     RELEASED_AT: pl.Int64(),
+    LANGUAGE: pl.String(),
+    ERA: pl.String(),
+    VECTOR: pl.List(pl.Float32()),
 }
 
 # The names under which other systems know a column; the first one present wins.
@@ -127,4 +132,7 @@ TRACK_ALIASES = {
     GENRE: ("genre", "genres"),
     TRACK_MS: ("track_ms", "duration_ms", "duration_ms_mode"),
     RELEASED_AT: ("released_at", "release_date"),
+    LANGUAGE: ("language",),
+    ERA: ("era", "decade"),
+    VECTOR: ("vector", "embedding", "audio_vector"),
 }

@@ -6,7 +6,11 @@ name out of a list), the field goes into SPECIAL.
 
 import msgspec
 
-SPECIAL: dict[tuple[str, str], list[object]] = {("daily_mix", "familiarity"): [0.0, 1.0]}
+SPECIAL: dict[tuple[str, str], list[object]] = {
+    ("daily_mix", "familiarity"): [0.0, 1.0],
+    ("graph", "hops"): [2, 1],
+    ("graph", "weights"): [{"performed_by": 0.2}, {"has_genre": 3.0}],
+}
 
 
 def other_values(component: str, field: str, value: object) -> list[object]:

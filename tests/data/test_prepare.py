@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ritornello.artifacts import Workspace
-from ritornello.data import shards, split
+from ritornello.data import graph, shards, split
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import load_prepared, prepare
 from ritornello.data.sequence import Sequences
@@ -36,8 +36,11 @@ def prepared_of(workspace: Workspace, *files, catalogue=()):
 
 def test_files_of_the_planted_world_give_the_planted_sequences(workspace, tmp_path):
     planted.write_world(tmp_path)
-    prepared = prepared_of(workspace, tmp_path / "events.parquet", catalogue=[tmp_path / "tracks.parquet"])
+    tables = [tmp_path / "tracks.parquet", tmp_path / "triples.parquet"]
+    prepared = prepared_of(workspace, tmp_path / "events.parquet", catalogue=tables)
     world = planted_world()
+    for name in graph.ARRAYS:
+        np.testing.assert_array_equal(getattr(prepared.knowledge.graph, name), getattr(world.knowledge.graph, name))
     same(prepared.sequences, world.sequences)
     assert prepared.user_ids.to_list() == world.user_ids.to_list()
     assert prepared.track_ids.to_list() == world.track_ids.to_list()
@@ -172,10 +175,10 @@ def test_a_workspace_that_lacks_something_says_which_command_to_run(workspace):
 def test_preparing_twice_gives_the_same_files_and_leaves_nothing_else(workspace, tmp_path):
     planted.write_world(tmp_path)
     first = prepared_of(workspace, tmp_path / "events.parquet")
-    before = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+    before = {path.name: path.read_bytes() for path in first.folder.rglob("*.*")}
     (workspace.root / ".prepared-dead").mkdir()
     prepare(workspace)
-    assert {path.name: path.read_bytes() for path in workspace.prepared.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in workspace.prepared.rglob("*.*")} == before
     assert json.loads(before["stats.json"])["events"] == len(first.sequences)
     assert {path.name for path in workspace.root.iterdir() if path.name.startswith(".")} <= {".lock"}
 

@@ -7,7 +7,7 @@ import polars as pl
 from ritornello.artifacts import Workspace
 from ritornello.data import columns, ids
 from ritornello.data.parts import CLEAN, DESCRIBED_FILE, PART_FILE, REJECTED_FOR, parts_of
-from ritornello.schema import FIRST_AT, RELEASED_AT, TRACK_ALIASES, TRACK_ID, TRACK_MS, TRACK_SCHEMA
+from ritornello.schema import FIRST_AT, RELEASED_AT, TRACK_ALIASES, TRACK_ID, TRACK_MS, TRACK_SCHEMA, VECTOR
 
 LAST_YEAR = 2999
 
@@ -33,6 +33,8 @@ def mark_tracks(raw: pl.LazyFrame, path: Path, *, is_typed: bool) -> tuple[pl.La
     if RELEASED_AT in picked:
         column = picked[RELEASED_AT]
         clean[RELEASED_AT] = released_at(path, column, schema[column], per_second=facts.per_second)
+    if VECTOR in picked and isinstance(schema[picked[VECTOR]], pl.List | pl.Array):  # no CSV cell is a vector
+        clean[VECTOR] = pl.col(picked[VECTOR]).cast(TRACK_SCHEMA[VECTOR], strict=False)
     cleaned = raw.with_columns(expression.alias(CLEAN + name) for name, expression in clean.items())
     reason = pl.when(pl.col(CLEAN + TRACK_ID).is_null()).then(pl.lit("missing track"))
     return cleaned.with_columns(reason.alias(REJECTED_FOR)), facts.rows

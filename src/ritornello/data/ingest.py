@@ -16,10 +16,10 @@ import polars as pl
 from rich.progress import Progress
 
 from ritornello.artifacts import Workspace, hash_file, remove_leftovers, replace_folder
-from ritornello.data.catalogue import mark_tracks
 from ritornello.data.events import mark_events
 from ritornello.data.parts import Part, keep_rejected, parts_of, sequence_number, write_facts, write_part
 from ritornello.data.sources import Source, find_source
+from ritornello.data.tables import find_table, mark_table
 
 Kind = Literal["events", "catalogue"]
 
@@ -88,7 +88,8 @@ def checked(path: Path) -> Path:
 
 def add_file(workspace: Workspace, path: Path, reader: Source, *, kind: Kind, now_ms: int | None) -> Part | None:
     """Add one file as one part; None where the workspace has it already."""
-    folder = workspace.events if kind == "events" else workspace.catalogue / "tracks"
+    table = None if kind == "events" else table_of(path, reader)
+    folder = workspace.events if table is None else workspace.catalogue / table
     name = hashlib.sha256(f"{kind}:{hash_file(path)}".encode()).hexdigest()[:16]
     with workspace.lock():
         remove_leftovers(folder)
@@ -99,25 +100,37 @@ def add_file(workspace: Workspace, path: Path, reader: Source, *, kind: Kind, no
         check_disk(workspace, path)
         sequence = max((sequence_number(part) for part in parts_of(folder)), default=0) + 1
         with replace_folder(folder / name) as fresh:
-            part = read_into(fresh, path, reader, kind=kind, now_ms=now_ms)
+            part = read_into(fresh, path, reader, table=table, now_ms=now_ms)
             part = keep_rejected(part, workspace.quarantine / f"{path.stem}-{name}.parquet")
             write_facts(fresh, sequence=sequence, file=path, part=part)
     logger.info("ingest %s: %d accepted, %d rejected", path, part.accepted, sum(part.rejected.values()))
     return part
 
 
-def read_into(fresh: Path, path: Path, reader: Source, *, kind: Kind, now_ms: int | None) -> Part:
-    """Read a file into a fresh part folder.
+def table_of(path: Path, reader: Source) -> str:
+    """Return the table of the catalogue that a file holds.
+
+    Raises:
+        ValueError: when the file is broken, or is no table of a catalogue.
+    """
+    try:
+        return find_table(path, reader.scan(path).collect_schema().names())
+    except BROKEN as error:
+        raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def read_into(fresh: Path, path: Path, reader: Source, *, table: str | None, now_ms: int | None) -> Part:
+    """Read a file into a fresh part folder: events, or a `table` of the catalogue.
 
     Raises:
         ValueError: when the file is broken, has no rows, or lacks a column.
     """
     try:
         raw = reader.scan(path)
-        if kind == "events":
+        if table is None:
             marked, rows = mark_events(raw, path, is_typed=reader.is_typed, now_ms=now_ms)
         else:
-            marked, rows = mark_tracks(raw, path, is_typed=reader.is_typed)
+            marked, rows = mark_table(raw, path, table=table, is_typed=reader.is_typed)
         if rows == 0:
             raise ValueError(f"{path} has no rows, only the columns {', '.join(raw.collect_schema().names())}")
         part = write_part(fresh, raw, marked, rows=rows)

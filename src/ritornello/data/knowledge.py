@@ -5,13 +5,14 @@ numbered in that order, so the tracks known at a moment are the first rows, play
 V dimensions of a given vector.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
 from ritornello.contracts import Float32, Int32, Int64
 from ritornello.data import ids
+from ritornello.data.graph import Graph
 from ritornello.schema import ALBUM_ID, APPEARED_AT, ARTIST_ID, GENRE
 
 NEVER = np.iinfo(np.int64).max
@@ -26,6 +27,7 @@ class Knowledge:
     genre_T: Int32
     appeared_at_T: Int64
     given_TV: Float32
+    graph: Graph = field(default_factory=Graph)
 
     @property
     def num_tracks(self) -> int:
@@ -43,6 +45,7 @@ class Knowledge:
             genre_T=self.genre_T[:size],
             appeared_at_T=self.appeared_at_T[:size],
             given_TV=self.given_TV[:size],
+            graph=self.graph.before(at, size - 1),
         )
 
 

@@ -7,7 +7,7 @@ is read once, with codes for identifiers; the coded events are cut into ranges o
 import json
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +19,30 @@ from ritornello.contracts import Int64
 from ritornello.data import ids, knowledge
 from ritornello.data.catalogue import read_catalogue
 from ritornello.data.coding import COUNT, IdCoder, rows_of_codes
+from ritornello.data.given import stack_given
+from ritornello.data.graph import Graph
+from ritornello.data.graph_edges import Counts, build_graph
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.log import Log, as_floats, coded_batches, read_log
 from ritornello.data.sequence import Sequences
 from ritornello.data.sequence_writer import SequenceWriter
 from ritornello.data.shards import assign_shards, read_chunks, read_shard, sort_events, spill, to_records
-from ritornello.schema import APPEARED_AT, FIRST_AT, RELEASED_AT, TRACK_ID, TRACK_IDX, TRACK_MS, USER_ID, USER_IDX
+from ritornello.data.tables import read_tables
+from ritornello.schema import (
+    APPEARED_AT,
+    FIRST_AT,
+    RELEASED_AT,
+    TRACK_ID,
+    TRACK_IDX,
+    TRACK_MS,
+    USER_ID,
+    USER_IDX,
+    VECTOR,
+)
 
 STATS_FILE, USERS_FILE, TRACKS_FILE = "stats.json", "users.parquet", "tracks.parquet"
 CODED_FILE = "coded.bin"
+GRAPH, GIVEN_FILE = "graph", "given_TV.npy"
 CODE = "code"
 
 logger = logging.getLogger(__name__)
@@ -47,6 +62,8 @@ class PrepareReport:
     play_ratio_known: float
     user_ids_hash: str
     track_ids_hash: str
+    graph: dict[str, Counts]
+    vectors: Counts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +92,7 @@ def load_prepared(workspace: Workspace) -> Prepared:
         user_ids = pl.read_parquet(folder / USERS_FILE)[USER_ID]
         sequences = Sequences.load(folder)
         check_lengths(sequences, len(user_ids), len(tracks))
+        known = load_knowledge(folder, tracks)
     except (OSError, EOFError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
         cause = str(error).splitlines()[0]
         raise ValueError(f"{folder} is damaged ({cause}): run `ritornello prepare {workspace.root}` again") from error
@@ -83,9 +101,18 @@ def load_prepared(workspace: Workspace) -> Prepared:
         user_ids=user_ids,
         track_ids=tracks[TRACK_ID],
         tracks=tracks,
-        knowledge=knowledge.of_tracks(tracks),
+        knowledge=known,
         folder=folder,
     )
+
+
+def load_knowledge(folder: Path, tracks: pl.DataFrame) -> Knowledge:
+    """Map what is known of the tracks; what an older version prepared has neither graph nor vectors."""
+    known = knowledge.of_tracks(tracks)
+    if not (folder / GRAPH).is_dir():
+        return known
+    given_TV = np.load(folder / GIVEN_FILE, mmap_mode="r")
+    return replace(known, given_TV=given_TV, graph=Graph.load(folder / GRAPH))
 
 
 def check_lengths(sequences: Sequences, num_users: int, num_tracks: int) -> None:
@@ -122,8 +149,12 @@ def prepare(workspace: Workspace, *, progress: Progress | None = None) -> Prepar
             writer = write_sequences(users, tracks, spilled, progress=progress)
             shutil.rmtree(spilled)
             users.select(USER_IDX, USER_ID).write_parquet(fresh / USERS_FILE)
-            tracks.drop(CODE, COUNT).write_parquet(fresh / TRACKS_FILE)
-            report = report_of(log, users, tracks, writer)
+            tracks.drop(CODE, COUNT, VECTOR).write_parquet(fresh / TRACKS_FILE)
+            given_TV, vectors = stack_given(tracks[VECTOR])
+            np.save(fresh / GIVEN_FILE, given_TV)
+            graph, counts = build_graph(read_tables(workspace), users, tracks)
+            graph.save(fresh / GRAPH)
+            report = report_of(log, users, tracks, writer, graph=counts, vectors=vectors)
             (fresh / STATS_FILE).write_text(json.dumps(asdict(report), indent=1))
     logger.info("prepare: %d events, %d users, %d tracks", report.events, report.users, report.tracks)
     return report
@@ -172,7 +203,15 @@ def write_sequences(
     return writer
 
 
-def report_of(log: Log, users: pl.DataFrame, tracks: pl.DataFrame, writer: SequenceWriter) -> PrepareReport:
+def report_of(
+    log: Log,
+    users: pl.DataFrame,
+    tracks: pl.DataFrame,
+    writer: SequenceWriter,
+    *,
+    graph: dict[str, Counts],
+    vectors: Counts,
+) -> PrepareReport:
     """Count what was prepared."""
     return PrepareReport(
         events=writer.num_events,
@@ -185,4 +224,6 @@ def report_of(log: Log, users: pl.DataFrame, tracks: pl.DataFrame, writer: Seque
         play_ratio_known=writer.num_known_ratios / writer.num_events,
         user_ids_hash=ids.hash_ids(users[USER_ID]),
         track_ids_hash=ids.hash_ids(tracks[TRACK_ID]),
+        graph=graph,
+        vectors=vectors,
     )

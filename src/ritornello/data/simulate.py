@@ -65,6 +65,6 @@ def simulate(
             generate(world, fresh, given=given, processes=processes, progress=progress)
     made = generated(folder)
     now_ms = world.start_ms + (world.days + 1) * ONE_DAY_MS  # a world may reach beyond today
-    ingest(workspace, [made.tracks_file], kind="catalogue", progress=progress)
+    ingest(workspace, made.table_files, kind="catalogue", progress=progress)
     ingest(workspace, made.event_files, progress=progress, now_ms=now_ms)
     return made

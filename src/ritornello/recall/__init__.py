@@ -47,6 +47,7 @@ CHANNELS = {
     "sessions": "ritornello.recall.sessions:SessionNeighbours",
     "factors": "ritornello.recall.factors:Factors",
     "neighbours": "ritornello.recall.neighbours:Neighbours",
+    "graph": "ritornello.recall.graph:Graph",
 }
 
 

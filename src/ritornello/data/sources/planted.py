@@ -4,16 +4,19 @@ Three taste groups (A, B, C) of regular listeners, and a few users made for one 
 Everything is fixed: no clock, one seed. The rows of `events` are not in time order, as in a real export.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ritornello.data import ids, knowledge, labels
+from ritornello.data.graph_edges import build_graph
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, from_events
-from ritornello.data.sources.planted_rows import CATALOGUE, NOW, event_rows
+from ritornello.data.sources.planted_rows import CATALOGUE, NOW, TRIPLES, event_rows
+from ritornello.data.tables import TRIPLES as TRIPLES_TABLE
+from ritornello.data.tables import empty_tables
 from ritornello.schema import (
     ACTION,
     ACTION_NAMES,
@@ -23,8 +26,11 @@ from ritornello.schema import (
     ARTIST_NAME,
     FIRST_AT,
     GENRE,
+    HEAD,
     PLAYED_MS,
+    RELATION,
     RELEASED_AT,
+    TAIL,
     TIMESTAMP,
     TITLE,
     TRACK_ID,
@@ -32,6 +38,7 @@ from ritornello.schema import (
     TRACK_MS,
     USER_ID,
     USER_IDX,
+    WEIGHT,
 )
 
 
@@ -47,11 +54,13 @@ class PlantedWorld:
     tied_user has played tied_tracks equally often at the very same moments, and nothing else.
     skipped_track is always skipped by skipping_user; disliked_track is disliked by disliking_user, whose taste it is.
     one_listen_user has one event, short_user three; unknown_user is nobody, unknown_user_id is not in the log.
+    graph_user plays what leads, by its artist and who sang with that artist, to graph_track, which nobody has played.
     unplayed_track is in the catalogue only; uncatalogued_track is in the log only, so its artist is unknown.
     """
 
     events: pl.DataFrame
     tracks: pl.DataFrame
+    triples: pl.DataFrame
     sequences: Sequences
     knowledge: Knowledge
     user_ids: pl.Series
@@ -78,6 +87,8 @@ class PlantedWorld:
     disliked_track: int
     one_listen_user: int
     short_user: int
+    graph_user: int
+    graph_track: int
     unplayed_track: int
     uncatalogued_track: int
     unknown_user: int = 0
@@ -86,29 +97,35 @@ class PlantedWorld:
 
 
 def write_world(folder: Path) -> None:
-    """Write the world as `events.parquet` and `tracks.parquet`."""
+    """Write the world as `events.parquet`, `tracks.parquet` and `triples.parquet`."""
     folder.mkdir(parents=True, exist_ok=True)
     world = planted_world()
     world.events.write_parquet(folder / "events.parquet")
     world.tracks.write_parquet(folder / "tracks.parquet")
+    world.triples.write_parquet(folder / "triples.parquet")
 
 
 def planted_world() -> PlantedWorld:
     """Build the world; two calls give the same."""
     events, tracks = event_table(), track_table()
+    triples = pl.DataFrame(TRIPLES, schema=(HEAD, RELATION, TAIL), orient="row")
     user = ids.number(first_moments(events, USER_ID), USER_ID, USER_IDX)
     every = first_moments(events, TRACK_ID).join(tracks, on=TRACK_ID, how="full", coalesce=True)
     every = every.with_columns(
         pl.min_horizontal(FIRST_AT, RELEASED_AT).alias(APPEARED_AT), pl.lit(None).alias(ALBUM_ID)
     )
     track = ids.number(every, TRACK_ID, TRACK_IDX, moment=APPEARED_AT)
+    graph, _ = build_graph(
+        empty_tables() | {TRIPLES_TABLE: triples.with_columns(pl.lit(1.0).alias(WEIGHT)).lazy()}, user, track
+    )
     user_row = dict(zip(user[USER_ID], user[USER_IDX], strict=True))
     row = dict(zip(track[TRACK_ID], track[TRACK_IDX], strict=True))
     return PlantedWorld(
         events=events,
         tracks=tracks,
+        triples=triples,
         sequences=sequences_of(events, user_row, row),
-        knowledge=knowledge.of_tracks(track),
+        knowledge=replace(knowledge.of_tracks(track), graph=graph),
         user_ids=user[USER_ID],
         track_ids=track[TRACK_ID],
         now=NOW,
@@ -132,6 +149,8 @@ def planted_world() -> PlantedWorld:
         disliked_track=row["C-05"],
         one_listen_user=user_row["one-listen"],
         short_user=user_row["short"],
+        graph_user=user_row["favourite-user"],
+        graph_track=row["linked"],
         unplayed_track=row["unplayed"],
         uncatalogued_track=row["uncatalogued"],
     )

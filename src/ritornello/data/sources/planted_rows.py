@@ -36,12 +36,20 @@ def catalogue() -> Iterator[TrackRow]:
         "tied-2",
         "skipped",
         "unplayed",
+        "linked",
     ):
         released_at = NOW - 2 * ONE_DAY_MS if name == "fresh" else START
         yield name, name.title(), f"{name}-artist", f"{name.title()} Artist", "other", TRACK_MS, released_at
 
 
 CATALOGUE = list(catalogue())
+
+# The favourite's artist has sung with the artist of a track that nobody has played; a user follows, another likes.
+TRIPLES = [
+    ("artist:favourite-artist", "featured_with", "artist:linked-artist"),
+    ("tied-user", "follows", "C-artist-1"),
+    ("short", "likes", "C-09"),
+]
 
 
 def event_rows() -> list[Row]:

@@ -53,6 +53,12 @@ class Generated:
         """The table of tracks."""
         return self.folder / CATALOGUE / "tracks.parquet"
 
+    @property
+    def table_files(self) -> list[Path]:
+        """The tables of the catalogue that have rows: a small world may be without playlists."""
+        tables = sorted((self.folder / CATALOGUE).glob("*.parquet"))
+        return [path for path in tables if pl.scan_parquet(path).select(pl.len()).collect().item()]
+
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `world.json` says: the world, and the version and hash of its rules."""

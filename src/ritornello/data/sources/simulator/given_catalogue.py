@@ -36,6 +36,7 @@ from ritornello.schema import (
     ALBUM_TITLE,
     ARTIST_ID,
     ARTIST_NAME,
+    ERA,
     GENRE,
     LANGUAGE,
     ONE_DAY_MS,
@@ -45,12 +46,13 @@ from ritornello.schema import (
     TRACK_ID,
     TRACK_MS,
     TRACK_SCHEMA,
+    VECTOR,
 )
 
 ARTIST_ALIASES = {"artist": tuple(dict.fromkeys(TRACK_ALIASES[ARTIST_ID] + TRACK_ALIASES[ARTIST_NAME]))}
-EXTRA = (LANGUAGE, ALBUM_TITLE)  # read under these names only
+EXTRA = (ALBUM_TITLE,)  # read under this name only
 UNKNOWN_ARTIST = "Unknown artist"
-NAMED = (TRACK_ID, *TRACK_SCHEMA, *EXTRA)
+NAMED = (TRACK_ID, *(name for name in TRACK_SCHEMA if name not in (ERA, VECTOR)), *EXTRA)
 
 logger = logging.getLogger(__name__)
 

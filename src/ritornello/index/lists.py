@@ -1,0 +1,171 @@
+"""Lists: vectors grouped around centres and rounded to eight bits, held and searched by faiss.
+
+Q queries, K found tracks, D dimensions, N tracks, T all track numbers up to the largest, L lists, P lists looked at.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import Float32, Int32
+from ritornello.index.filter import Filter
+
+ABSENT = -1
+MOST_LISTS = 32_767  # the list of a track is held as int16
+FEW_EXCLUDED = 20_000  # above, one bit a track is tested faster than a hash table, and is smaller
+BLOCK = 1_000_000  # vectors whose lists are sought at a time
+
+
+class Ivf(Protocol):
+    """The part of faiss.IndexIVF that is used; the types that faiss declares contradict what it does."""
+
+    nlist: int
+    ntotal: int
+    d: int
+
+    def __getattr__(self, name: str) -> Any: ...
+
+
+class Lists:
+    """A faiss index, and in which list each track lies."""
+
+    def __init__(self, ivf: Ivf, list_T: NDArray[np.int16]) -> None:
+        self.ivf = ivf
+        self.list_T = list_T
+        self.centre_LD: Float32 = ivf.quantizer.reconstruct_n(0, ivf.nlist)
+
+    @classmethod
+    def learn(cls, vector_ND: Float32, *, num_lists: int, iterations: int, seed: int) -> Self:
+        """Learn centres and the range of each dimension from a sample of the vectors."""
+        faiss = _faiss()
+        dimension = vector_ND.shape[1]
+        ivf = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dimension),
+            dimension,
+            num_lists,
+            faiss.ScalarQuantizer.QT_8bit,
+            faiss.METRIC_INNER_PRODUCT,
+        )
+        ivf.cp.niter, ivf.cp.seed = iterations, seed
+        ivf.cp.min_points_per_centroid = 1  # the caller chose how many vectors a list gets: no advice on the terminal
+        ivf.cp.max_points_per_centroid = len(vector_ND)
+        ivf.train(vector_ND)
+        return cls(ivf, np.zeros(0, np.int16))
+
+    def __len__(self) -> int:
+        return int(self.ivf.ntotal)
+
+    def add(self, track_N: Int32, vector_ND: Float32) -> None:
+        """Put tracks into the lists of their nearest centres; those that were here are replaced."""
+        faiss = _faiss()
+        if len(track_N) == 0:
+            return
+        self.remove(track_N)
+        blocks = [vector_ND[start : start + BLOCK] for start in range(0, len(vector_ND), BLOCK)]
+        list_N = np.concatenate([self.ivf.quantizer.search(block, 1)[1].ravel() for block in blocks])
+        if len(self) == 0:
+            self._reserve(list_N)
+        key_N = track_N.astype(np.int64)
+        pointers = (faiss.swig_ptr(vector_ND), faiss.swig_ptr(key_N), faiss.swig_ptr(list_N))
+        self.ivf.add_core(len(track_N), *pointers)
+        list_T = np.full(max(len(self.list_T), int(track_N.max()) + 1), ABSENT, np.int16)
+        list_T[: len(self.list_T)] = self.list_T
+        list_T[track_N] = list_N
+        self.list_T = list_T
+
+    def _reserve(self, list_N: NDArray[np.int64]) -> None:
+        """Give each list the memory it will need; grown step by step, lists hold up to twice that."""
+        for list_number, count in enumerate(np.bincount(list_N, minlength=self.ivf.nlist).tolist()):
+            self.ivf.invlists.resize(list_number, count)
+            self.ivf.invlists.resize(list_number, 0)
+
+    def remove(self, track_N: Int32) -> None:
+        """Forget tracks."""
+        faiss = _faiss()
+        known_N = track_N[self.lists_of(track_N) != ABSENT]
+        if len(known_N):
+            self.ivf.remove_ids(faiss.IDSelectorBatch(known_N.astype(np.int64)))
+            self.list_T[known_N] = ABSENT
+
+    def lists_of(self, track_N: Int32) -> NDArray[np.int16]:
+        """Return the list of each track, ABSENT for unknown ones."""
+        list_N = np.full(len(track_N), ABSENT, np.int16)
+        is_inside_N = track_N < len(self.list_T)
+        list_N[is_inside_N] = self.list_T[track_N[is_inside_N]]
+        return list_N
+
+    def search(self, query_QD: Float32, k: int, *, probes: int, allowed: Filter | None) -> tuple[Float32, Int32]:
+        """Return scores and tracks [Q, K] of the best `probes` lists, ABSENT where there are fewer."""
+        faiss = _faiss()
+        selector, _owner = _selector(allowed)
+        settings = faiss.SearchParametersIVF(nprobe=min(probes, self.ivf.nlist), sel=selector)
+        score_QK, track_QK = self.ivf.search(query_QD, k, params=settings)
+        return score_QK, track_QK.astype(np.int32)
+
+    def search_in(self, list_P: NDArray[np.int64], query_QD: Float32, k: int, allowed: Filter) -> tuple[Float32, Int32]:
+        """Return scores and tracks [Q, K] of some lists, all of them looked at."""
+        faiss = _faiss()
+        selector, _owner = _selector(allowed)
+        settings = faiss.SearchParametersIVF(nprobe=len(list_P), sel=selector)
+        list_QP = np.tile(list_P, (len(query_QD), 1))
+        centre_QP = np.ascontiguousarray(query_QD @ self.centre_LD[list_P].T)
+        score_QK = np.empty((len(query_QD), k), np.float32)
+        key_QK = np.empty((len(query_QD), k), np.int64)
+        inputs = [faiss.swig_ptr(array) for array in (list_QP, centre_QP, score_QK, key_QK)]
+        self.ivf.search_preassigned_c(len(query_QD), faiss.swig_ptr(query_QD), k, *inputs, False, settings)
+        return score_QK, key_QK.astype(np.int32)
+
+    def num_rough(self, vector_ND: Float32) -> int:
+        """Count vectors that lie outside the learnt ranges: they are cut to them, and keep less than 9/10 of themselves."""
+        error_ND = self.ivf.sa_decode(self.ivf.sa_encode(vector_ND)) - vector_ND
+        return int((np.linalg.norm(error_ND, axis=1) > 0.1 * np.linalg.norm(vector_ND, axis=1)).sum())
+
+    def save(self, folder: Path) -> None:
+        """Write the lists."""
+        faiss = _faiss()
+        faiss.write_index(self.ivf, str(folder / "lists.faiss"))
+        np.save(folder / "list.npy", self.list_T)
+
+    @classmethod
+    def load(cls, folder: Path, *, mmap: bool) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: when a file is missing or cut short.
+        """
+        faiss = _faiss()
+        try:
+            # The other flag, IO_FLAG_MMAP, starts threads that read ahead at every search.
+            ivf = faiss.read_index(str(folder / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
+            list_T = np.load(folder / "list.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
+        except (RuntimeError, OSError) as error:
+            cause = str(error).splitlines()[0]
+            raise ValueError(f"the index in {folder} cannot be read: {cause}; build it again") from error
+        return cls(ivf, list_T)
+
+
+def _faiss() -> ModuleType:
+    try:
+        return import_module("faiss")
+    except ImportError as error:
+        raise ValueError(
+            f"the index ann needs faiss, which is not installed: {error}; or use the index exact"
+        ) from error
+
+
+def _selector(allowed: Filter | None) -> tuple[object, object]:
+    """Return what faiss asks about every track, and the object that has to live as long."""
+    faiss = _faiss()
+    if allowed is None:
+        return None, None
+    if allowed.is_allowed:
+        return faiss.IDSelectorBitmap(allowed.bits), None
+    if len(allowed.track_F) <= FEW_EXCLUDED:
+        named = faiss.IDSelectorBatch(allowed.track_F.astype(np.int64))
+    else:
+        named = faiss.IDSelectorBitmap(allowed.bits)
+    return faiss.IDSelectorNot(named), named
