@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-FORMAT = 1  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
+FORMAT = 2  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
 
 
 @dataclass(frozen=True, slots=True)

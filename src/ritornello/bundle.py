@@ -95,7 +95,7 @@ def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
     described = {
         "names": stats.names,
         "clock": stats.clock,
-        "quotas": dict(pipeline.quotas),
+        "quotas": {task: dict(quotas) for task, quotas in pipeline.quotas.items()},
         "next_quota": pipeline.next_quota,
     }
     (folder / "pipeline.json").write_text(json.dumps(described))

@@ -15,7 +15,8 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which channels propose, how many tracks each, and settings by channel name (see each channel's Config).
 
-    `next_quota` caps every quota where the very next play is asked for.
+    `learn_quotas` shares the same cost out anew by what each channel alone found in earlier windows; a channel named in
+    `quotas` keeps its own. `next_quota` caps every quota where the very next play is asked for.
     """
 
     channels: tuple[str, ...] = (
@@ -30,6 +31,7 @@ class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "neighbours",
     )
     quota: FromOne = 200
+    learn_quotas: bool = False
     next_quota: FromOne = 80
     quotas: dict[str, FromZero] = msgspec.field(default_factory=dict)
     settings: dict[str, Settings] = msgspec.field(default_factory=dict)

@@ -28,11 +28,12 @@ class Pipeline:
 
     Tasks: `window` (the next weeks), `unheard` (the same among unheard tracks alone), `next` (the very next play).
 
-    Without a ranker for the task the order is the fused order of recall.
+    Without a ranker for the task the order is the fused order of recall. Quotas go by task too; a name without any, a scene's
+    perhaps, has those of `window`.
     """
 
     channels: Mapping[str, Channel]
-    quotas: Mapping[str, int]
+    quotas: Mapping[str, Mapping[str, int]]
     next_quota: int
     stats: TrackStats
     rankers: Mapping[str, Ranker]
@@ -43,11 +44,16 @@ class Pipeline:
         Heard tracks are described among all candidates, as the ranker met them in training; `rank` then keeps them alone.
         """
         with_heard = only == "heard"
-        quotas = self.quotas
-        if task == "next":  # one track is asked for, at once: a short list per channel holds it
-            quotas = {name: min(quota, self.next_quota) for name, quota in quotas.items()}
+        quotas = self.quotas_for(task, only)
         candidates = merge(self.channels, history, quotas, only="any" if with_heard else only, with_heard=with_heard)
         return candidates, features.build(history, candidates, self.stats)
+
+    def quotas_for(self, task: str, only: Only) -> Mapping[str, int]:
+        """Return how many candidates each channel gives."""
+        quotas = self.quotas.get(only if task == "window" and only == "unheard" else task, self.quotas["window"])
+        if task == "next":  # one track is asked for, at once: a short list per channel holds it
+            quotas = {name: min(quota, self.next_quota) for name, quota in quotas.items()}
+        return quotas
 
     def rank(self, history: History, *, task: str, only: Only = "any") -> Candidates:
         """Return candidates in final order with the ranker's scores."""

@@ -10,6 +10,14 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("daily_mix", "familiarity"): [0.0, 1.0],
     ("graph", "hops"): [2, 1],
     ("graph", "weights"): [{"performed_by": 0.2}, {"has_genre": 3.0}],
+    ("vector", "pooling"): ["average"],
+    ("vector", "source"): ["both", "searches"],
+    ("vector", "epochs"): [2, 1],
+    ("vector", "width"): [32, 16],
+    ("vector", "heads"): [4, 1],
+    ("vector", "temperature"): [0.05, 0.5],
+    ("interests", "readout"): ["mean", "max"],
+    ("interests", "epochs"): [2, 1],
 }
 
 

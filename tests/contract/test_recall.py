@@ -33,6 +33,8 @@ ANSWERS = {
     "sessions": ("pair_user", "pair_second", "any", 2),
     "factors": ("neighbour_user", "neighbour_track", "unheard", 1),
     "neighbours": ("neighbour_user", "neighbour_track", "unheard", 1),
+    "vector": ("neighbour_user", "neighbour_track", "unheard", 3),
+    "interests": ("neighbour_user", "neighbour_track", "unheard", 3),
     "graph": ("graph_user", "graph_track", "unheard", 1),
 }
 

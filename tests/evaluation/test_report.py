@@ -44,7 +44,14 @@ def test_pipeline_first_then_channels_then_baselines(live: dict[str, object], qu
 
 def test_a_window_shows_union_unique_hits_and_seconds(window: dict[str, object]) -> None:
     text = "\n".join(shown(window))
-    for words in ("unique", "union of the channels: recall@500", "seconds: train", "standard error", "repeats"):
+    for words in (
+        "unique",
+        "union of the channels: recall@500",
+        "the same, new tracks: recall@200",
+        "seconds: train",
+        "standard error",
+        "repeats",
+    ):
         assert words in text
     assert "\u2026" not in text
 

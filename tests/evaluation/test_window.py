@@ -102,6 +102,12 @@ def test_parts_add_up_and_cuts_pool(prepared: Prepared, quick_config: Config) ->
         assert 0.0 < parts["all"]["coverage@100"] <= 1.0
     assert sum(figures["union"]["unique_hits"].values()) > 0
     assert figures["union"]["recall@500"] <= figures["union"]["recall@1000"] <= 1.0
+    for union in (figures["union"], figures["union"]["new"]):
+        assert 0.0 < union["recall@200"] <= union["recall@500"] <= union["recall@1000"]
+        assert list(union["channels"]) == list(quick_config.recall.channels)
+        for alone in union["channels"].values():
+            assert 0.0 <= alone["recall@200"] <= alone["recall@500"] <= alone["recall@1000"] <= 1.0
+    assert figures["union"]["new"]["channels"]["relisten"]["recall@1000"] == 0.0
     # What is judged in all is what came back and what was new, so the whole lies between its halves.
     parts = pooled["pipeline"]
     assert parts["repeat"]["recall@100"] >= parts["all_R"]["recall@100"]

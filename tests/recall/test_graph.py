@@ -208,7 +208,9 @@ def test_the_reason_of_a_slate_is_the_path():
     rows = encode(world.sequences, np.array([world.graph_user]), np.array([world.now]))
     candidates = best(channel, rows, 3, only="unheard", name="graph")
     stats = None  # no ranker is asked here
-    pipeline = Pipeline(channels={"graph": channel}, quotas={"graph": 3}, next_quota=3, stats=stats, rankers={})
+    pipeline = Pipeline(
+        channels={"graph": channel}, quotas={"window": {"graph": 3}}, next_quota=3, stats=stats, rankers={}
+    )
     reason = explain_slate(pipeline, rows, top(candidates, rows, 3))[0][0]
     assert reason.because == world.favourite_track
     words = in_words(reason, {world.favourite_track: "Favourite"})

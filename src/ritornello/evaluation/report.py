@@ -50,8 +50,11 @@ class Union(msgspec.Struct):
     """What the channels reach together; empty where lists made elsewhere were scored."""
 
     unique_hits: dict[str, int] = {}
+    recall_200: float = msgspec.field(name="recall@200", default=0.0)
     recall_500: float = msgspec.field(name="recall@500", default=0.0)
     recall_1000: float = msgspec.field(name="recall@1000", default=0.0)
+    channels: dict[str, Metrics] = {}
+    new: "Union | None" = None
 
 
 class Figures(msgspec.Struct):
@@ -74,7 +77,17 @@ def show(figures: dict[str, object], console: Console) -> None:
         console.print(
             f"union of the channels: recall@500 {read.union.recall_500:.4f}, recall@1000 {read.union.recall_1000:.4f}"
         )
+        console.print(f"  (best channel): {union_line(read.union)}")
+        if read.union.new is not None:
+            console.print(f"  the same, new tracks: {union_line(read.union.new)}")
     console.print("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in read.seconds.items()))
+
+
+def union_line(union: Union) -> str:
+    """Say what the merged candidates hold, and behind each figure what the best single channel does at that length."""
+    figures = {"recall@200": union.recall_200, "recall@500": union.recall_500, "recall@1000": union.recall_1000}
+    best = {name: max((of[name] for of in union.channels.values()), default=0.0) for name in figures}
+    return ", ".join(f"{name} {value:.4f} ({best[name]:.4f})" for name, value in figures.items())
 
 
 def write_json(figures: dict[str, object], path: Path) -> None:

@@ -38,6 +38,7 @@ class WindowScores:
     window: Window
     systems: dict[str, Parts]
     union: UnionScores | None
+    new_union: UnionScores | None
     seconds: dict[str, float]
 
 
@@ -93,10 +94,12 @@ def score_window(window: Window, prepared: Prepared, config: Config, *, progress
             progress.advance(task)
     started = perf_counter()
     union = score_union(pipeline, histories(window, window.targets.user_R), window.targets)
+    new = window.targets.only("new")
+    new_union = score_union(pipeline, histories(window, new.user_R), new, only="unheard") if len(new.user_R) else None
     seconds["union"] = perf_counter() - started
     if progress and task is not None:
         progress.advance(task)
-    return WindowScores(window=window, systems=systems, union=union, seconds=seconds)
+    return WindowScores(window=window, systems=systems, union=union, new_union=new_union, seconds=seconds)
 
 
 def recommenders_of(pipeline: Pipeline) -> dict[str, Recommend]:
@@ -155,17 +158,21 @@ def score_lists(window: Window, prepared: Prepared, rankings: Path) -> WindowSco
     parts = score_parts(track_RK, window.targets, window.is_warm_T)
     parts["all"].overall["users_without_a_list"] = missing
     seconds = {"score": perf_counter() - started}
-    return WindowScores(window=window, systems={RANKINGS: parts}, union=None, seconds=seconds)
+    return WindowScores(window=window, systems={RANKINGS: parts}, union=None, new_union=None, seconds=seconds)
 
 
 def report_of(scored: list[WindowScores]) -> dict[str, object]:
     """Return the report of one window, or of several pooled with each one's own below."""
     unions = [one.union for one in scored if one.union is not None]
+    new_unions = [one.new_union for one in scored if one.new_union is not None]
+    union = summarise_union(unions) if unions else {}
+    if new_unions:
+        union["new"] = summarise_union(new_unions)
     report: dict[str, object] = {
         "protocol": "window",
         "stats": pooled_stats([one.window for one in scored]),
         "results": pooled_results([one.systems for one in scored]),
-        "union": summarise_union(unions) if unions else {},
+        "union": union,
         "seconds": {name: round(sum(one.seconds[name] for one in scored), 2) for name in scored[0].seconds},
     }
     if len(scored) > 1:

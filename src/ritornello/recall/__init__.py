@@ -47,6 +47,8 @@ CHANNELS = {
     "sessions": "ritornello.recall.sessions:SessionNeighbours",
     "factors": "ritornello.recall.factors:Factors",
     "neighbours": "ritornello.recall.neighbours:Neighbours",
+    "vector": "ritornello.recall.vector:Vector",
+    "interests": "ritornello.recall.interests:Interests",
     "graph": "ritornello.recall.graph:Graph",
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ritornello.contracts import Float32, Int32, Only
+from ritornello.contracts import Bool, Float32, Int32, Only
 from ritornello.recall.matrix import SMALL, best_of_rows, values_at
 from ritornello.schema import PADDING
 
@@ -70,18 +70,35 @@ class SparseScores:
 
 
 class VectorScores:
-    """Scores as the products of a vector per row and a vector per track; a row of zeros proposes nothing."""
+    """Scores as the products of a vector per row and a vector per track; a row of zeros proposes nothing.
 
-    def __init__(self, user_BD: Float32, track_TD: Float32) -> None:
+    `own_BT` holds what single tracks of a row, those of its own history, are raised or lowered by.
+    """
+
+    def __init__(self, user_BD: Float32, track_TD: Float32, own_BT: csr_array | None = None) -> None:
+        self.own_BT = own_BT
         self.user_BD = user_BD
         self.track_TD = track_TD
         self.is_known_T = track_TD.any(axis=1)  # PADDING and tracks nobody has played have a vector of zeros
         is_small = len(user_BD) * len(track_TD) <= SMALL
-        self.score_BT = user_BD @ track_TD.T if is_small else None
+        self.score_BT = self._block(slice(None)) if is_small else None
 
     @property
     def num_columns(self) -> int:
         return len(self.track_TD)
+
+    def _products(self, rows: slice) -> Float32:
+        return np.asarray(self.user_BD[rows] @ self.track_TD.T)
+
+    def _pairs(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
+        return np.asarray(np.einsum("pd,pd->p", self.user_BD[row_P], self.track_TD[track_P]))
+
+    def _block(self, rows: slice) -> Float32:
+        score_BT = self._products(rows)
+        if self.own_BT is not None:
+            own_BT = self.own_BT[rows]
+            score_BT[np.repeat(np.arange(len(score_BT)), np.diff(own_BT.indptr)), own_BT.indices] += own_BT.data
+        return np.asarray(score_BT, dtype=np.float32)
 
     def best(self, k: int, heard_BT: csr_array, only: Only) -> Best:
         block = max(1, SMALL // len(self.track_TD))
@@ -98,7 +115,7 @@ class VectorScores:
         )
 
     def _best_of_block(self, rows: slice, k: int, heard_BT: csr_array, only: Only) -> Best:
-        score_BT = self.user_BD[rows] @ self.track_TD.T if self.score_BT is None else self.score_BT[rows].copy()
+        score_BT = self._block(rows) if self.score_BT is None else self.score_BT[rows].copy()
         score_BT[:, ~self.is_known_T] = -np.inf
         score_BT[~self.user_BD[rows].any(axis=1)] = -np.inf
         if only != "any":
@@ -123,5 +140,28 @@ class VectorScores:
         if self.score_BT is not None:
             score_P = self.score_BT[row_P, known_P]
         else:
-            score_P = np.einsum("pd,pd->p", self.user_BD[row_P], self.track_TD[known_P])
+            score_P = self._pairs(row_P, known_P)
+            if self.own_BT is not None:
+                score_P += values_at(self.own_BT, row_P, known_P)
         return np.where(is_known_P, score_P, 0.0).astype(np.float32)
+
+
+class InterestScores(VectorScores):
+    """Scores by the best of several vectors a row: zeros are idle, and where the first is, the row proposes nothing."""
+
+    def __init__(self, user_BKD: Float32, track_TD: Float32, own_BT: csr_array | None = None) -> None:
+        self.user_BKD = user_BKD
+        self.is_idle_BK: Bool = np.asarray(~np.asarray(user_BKD.any(axis=2)))
+        self.is_idle_BK[:, 0] = False
+        super().__init__(user_BKD[:, 0], track_TD, own_BT)
+
+    def _products(self, rows: slice) -> Float32:
+        best_BT = np.asarray(self.user_BKD[rows, 0] @ self.track_TD.T)
+        for interest in range(1, self.user_BKD.shape[1]):
+            live_R = np.flatnonzero(~self.is_idle_BK[rows, interest])
+            best_BT[live_R] = np.maximum(best_BT[live_R], self.user_BKD[rows, interest][live_R] @ self.track_TD.T)
+        return best_BT
+
+    def _pairs(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:
+        product_PK = np.einsum("pkd,pd->pk", self.user_BKD[row_P], self.track_TD[track_P])
+        return np.asarray(np.where(self.is_idle_BK[row_P], -np.inf, product_PK).max(axis=1))

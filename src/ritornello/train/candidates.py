@@ -4,7 +4,7 @@ Everything in an example was known before the moment of its request: the channel
 before the request, only the label looks ahead. S examples, B requests, N candidates.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,21 +40,30 @@ def window_examples(
 
     `known` ends before `cut`; `window` holds the events from the cut on.
     """
+    user_B, played = listened_after(known, window)
+    size = np.int64(window.num_tracks + 1)
+
+    def label(rows: History, candidates: Candidates) -> Bool:
+        return np.isin(rows.user_B[:, None] * size + candidates.track_BN, played)
+
+    return collect(pipeline, histories_at(known, user_B, cut), label, only=only, negatives=negatives, seed=seed)
+
+
+def listened_after(known: Sequences, window: Sequences) -> tuple[NDArray[np.int32], Int64]:
+    """Return who of those known listens in the window, and all its pairs user * (tracks of the window + 1) + track."""
     is_listen_E = is_listen(window.action_E, window.play_ratio_E)
     size = np.int64(window.num_tracks + 1)
     played = np.unique(window.user_E[is_listen_E] * size + window.track_E[is_listen_E])
     user_B = np.unique(played // size).astype(np.int32)
     user_B = user_B[user_B <= known.num_users]
-    user_B = user_B[np.diff(known.start_U)[user_B] > 0]
-    histories = (
-        encode(known, user_B[start : start + BATCH], np.full(len(user_B[start : start + BATCH]), cut, np.int64))
-        for start in range(0, len(user_B), BATCH)
-    )
+    return user_B[np.diff(known.start_U)[user_B] > 0], played
 
-    def label(rows: History, candidates: Candidates) -> Bool:
-        return np.isin(rows.user_B[:, None] * size + candidates.track_BN, played)
 
-    return collect(pipeline, histories, label, only=only, negatives=negatives, seed=seed)
+def histories_at(known: Sequences, user_B: NDArray[np.int32], cut: int) -> Iterator[History]:
+    """Encode users as of the cut, batch by batch."""
+    for start in range(0, len(user_B), BATCH):
+        part_B = user_B[start : start + BATCH]
+        yield encode(known, part_B, np.full(len(part_B), cut, np.int64))
 
 
 def next_examples(

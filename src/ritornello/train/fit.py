@@ -15,6 +15,7 @@ from ritornello.pipeline import Pipeline
 from ritornello.rank import Examples
 from ritornello.schema import ONE_DAY_MS
 from ritornello.train.candidates import choose_cuts, next_examples, stack, window_after, window_examples
+from ritornello.train.quotas import WINDOWS, Reach, learn, reach
 from ritornello.train.recall import fit_recall
 
 MIN_POSITIVES = 50
@@ -44,27 +45,47 @@ def fit_pipeline(
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
     examples: dict[str, list[Examples]] = {task: [] for task in tasks}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 2) if progress else None
-    for number, cut in enumerate(cuts):
-        for task, part in examples_at(known, cut, number, config, knowledge, tasks).items():
-            examples[task].append(part)
+    reached: dict[str, list[Reach]] = {task: [] for task in tasks if task in WINDOW_TASKS}
+    for number, cut in reversed(list(enumerate(cuts))):  # oldest first: quotas learn from the windows that have ended
+        for task, part in examples_at(known, cut, number, config, knowledge, tasks, reached).items():
+            examples[task].insert(0, part)
         if progress and task_id is not None:
             progress.advance(task_id)
     rankers = {task: fit_ranker(task, parts, config) for task, parts in examples.items() if enough(task, parts)}
     if progress and task_id is not None:
         progress.advance(task_id)
-    pipeline = fit_recall(known, at, config, knowledge)
+    pipeline = with_quotas(fit_recall(known, at, config, knowledge), reached, config)
     if progress and task_id is not None:
         progress.advance(task_id)
     return replace(pipeline, rankers=rankers)
 
 
+def with_quotas(pipeline: Pipeline, reached: dict[str, list[Reach]], config: Config) -> Pipeline:
+    """Give each task the quotas learned from windows that have ended.
+
+    The very next play keeps equal ones: `next_quota` is their cap, and with every channel at it there is nothing to share out.
+    """
+    learned = {task: learn(parts, pipeline.quotas[task], config.recall) for task, parts in reached.items()}
+    return replace(pipeline, quotas={**pipeline.quotas, **learned})
+
+
 def examples_at(
-    known: Sequences, cut: int, number: int, config: Config, knowledge: Knowledge, tasks: tuple[str, ...]
+    known: Sequences,
+    cut: int,
+    number: int,
+    config: Config,
+    knowledge: Knowledge,
+    tasks: tuple[str, ...],
+    reached: dict[str, list[Reach]],
 ) -> dict[str, Examples]:
-    """Fit recall as of one cut and return what each task can learn from it."""
+    """Fit recall as of one cut and return what each task can learn from it; what was reached in its window is added."""
     before = split.before(known, cut)
-    pipeline = fit_recall(before, cut, config, knowledge)
+    pipeline = with_quotas(fit_recall(before, cut, config, knowledge), reached, config)
     window = window_after(known, cut, config.rank.window_days)
+    if config.recall.learn_quotas:
+        for task, parts in reached.items():  # only now, when this cut's own quotas are fixed; older ones are let go
+            newest = reach(pipeline, before, window, cut, config.recall, only=WINDOW_TASKS[task])
+            reached[task] = [*parts[1 - WINDOWS :], newest]
     found: dict[str, Examples | None] = {}
     for task, only in WINDOW_TASKS.items():
         if task in tasks:

@@ -15,9 +15,10 @@ def fit_recall(known: Sequences, at: int, config: Config, knowledge: Knowledge) 
     if unknown:
         raise ValueError(f"recall: settings for {', '.join(unknown)}, which is not among channels {', '.join(names)}")
     seen = knowledge.before(at, played=known.num_tracks)
+    equal = {name: config.recall.quotas.get(name, config.recall.quota) for name in names}
     return Pipeline(
         channels={name: recall.make(name, config.recall.settings.get(name)).fit(known, at, seen) for name in names},
-        quotas={name: config.recall.quotas.get(name, config.recall.quota) for name in names},
+        quotas=dict.fromkeys(("window", "unheard", "next"), equal),
         next_quota=config.recall.next_quota,
         stats=features.fit_track_stats(known, at, seen.artist_T, clock=config.features.clock),
         rankers={},

@@ -1,0 +1,1 @@
+"""Torch blocks, the training loop and the export to ONNX; nothing here is needed to serve."""

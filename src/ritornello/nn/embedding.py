@@ -1,0 +1,134 @@
+"""The item tower and the embedding of events and requests.
+
+A track's direction is the sum of vectors for its id, artist, album and genre and of a map of its given (audio, text) vector,
+on the unit sphere; its height, one number more, is how much it is played whoever asks. What is known of a track places it
+before anybody has played it. T tracks, N tracks asked for, D embedding, E = D + 1, K folds of users, A attributes,
+V dimensions of a given vector, B batch, L history length, P positions, O own tracks of a row, F features.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ritornello.contracts import Float32
+from ritornello.data.knowledge import Knowledge
+
+STEP = 20.0  # the numbers of OwnPlays have far to go: what was just played may be a thousand times less likely
+
+
+class ItemTower(nn.Module):
+    """Vectors of tracks: a direction and a height; `base_KTE` places them at first: the last of it for
+    good, the others without one fold of users each; zeros where nobody has played them.
+    """
+
+    attribute_TA: Tensor
+    given_TV: Tensor
+    base_KTE: Tensor
+
+    def __init__(self, base_KTE: Tensor, knowledge: Knowledge, *, id_dropout: float) -> None:
+        super().__init__()
+        track_TE = base_KTE[-1]
+        self.id_dropout = id_dropout
+        known = [column_T for column_T in (knowledge.artist_T, knowledge.album_T, knowledge.genre_T) if column_T.any()]
+        attribute_TA = np.stack(known, axis=1) if known else np.zeros((len(track_TE), 0), np.int32)
+        self.register_buffer("attribute_TA", torch.from_numpy(attribute_TA.astype(np.int64)), persistent=False)
+        self.register_buffer("given_TV", torch.from_numpy(knowledge.given_TV), persistent=False)
+        self.register_buffer("base_KTE", base_KTE, persistent=False)
+        self.track = nn.Embedding(track_TE.shape[0], track_TE.shape[1], sparse=True)
+        with torch.no_grad():
+            self.track.weight.zero_()
+        self.attributes = nn.ModuleList(
+            nn.Embedding(int(column_T.max()) + 1, track_TE.shape[1], sparse=True) for column_T in attribute_TA.T
+        )
+        for table in self.attributes:
+            nn.init.zeros_(torch.as_tensor(table.weight))
+        width = knowledge.given_TV.shape[1]
+        self.from_given = nn.Linear(width, track_TE.shape[1], bias=False) if width else None
+        played_height = track_TE[track_TE.any(dim=1), -1]
+        self.unplayed_height = nn.Parameter(played_height.amin() if len(played_height) else torch.tensor(0.0))
+
+    def forward(self, track_N: Tensor, fold: int = -1) -> Tensor:
+        """Return directions and heights [N, D + 1] as placed without a fold of users; zeros where nothing is known."""
+        base_NE = self.base_KTE[fold, track_N]
+        known_NE, is_known_N1 = self.describe(track_N)
+        is_told_N1 = base_NE.any(dim=1, keepdim=True)
+        if self.training and self.id_dropout:  # now and then a track has to be told by what is known of it alone
+            is_told_N1 = is_told_N1 & ((torch.rand(len(track_N), 1) >= self.id_dropout) | ~is_known_N1)
+        whole_NE = (base_NE + self.track(track_N)) * is_told_N1 + known_NE
+        height_N1 = whole_NE[:, -1:] + self.unplayed_height * ~is_told_N1
+        return torch.cat([nn.functional.normalize(whole_NE[:, :-1], dim=-1, eps=1e-6), height_N1], dim=1)
+
+    @torch.no_grad()
+    def table(self, fold: int = -1) -> Float32:
+        """Return directions and heights [T, D + 1] of all tracks; PADDING and what nothing is known of are zeros."""
+        size = len(self.attribute_TA)
+        blocks = [self(torch.arange(start, min(start + 65_536, size)), fold) for start in range(0, size, 65_536)]
+        track_TE: Float32 = torch.cat(blocks).numpy()
+        track_TE[~track_TE[:, :-1].any(axis=1)] = 0.0
+        track_TE[0] = 0.0
+        return track_TE
+
+    def describe(self, track_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what attributes and given vectors say [N, E], and whether there are any [N, 1]."""
+        known_NE = torch.zeros(len(track_N), self.track.weight.shape[1])
+        is_known_N1 = torch.zeros(len(track_N), 1, dtype=torch.bool)
+        for column, table in enumerate(self.attributes):
+            attribute_N = self.attribute_TA[track_N, column]
+            has_it_N1 = (attribute_N > 0)[:, None]
+            known_NE = known_NE + table(attribute_N) * has_it_N1
+            is_known_N1 = is_known_N1 | has_it_N1
+        if self.from_given is not None:
+            known_NE = known_NE + self.from_given(self.given_TV[track_N])
+            is_known_N1 = is_known_N1 | self.given_TV[track_N].any(dim=1, keepdim=True)
+        return known_NE, is_known_N1
+
+
+class EventEmbedding(nn.Module):
+    """The sum of one vector per feature, each out of a small table that begins with zeros."""
+
+    def __init__(self, dim: int, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(size, dim) for size in sizes)
+        for table in self.tables:
+            nn.init.zeros_(torch.as_tensor(table.weight))
+
+    def forward(self, feature_BLF: Tensor) -> Tensor:
+        """Return the vectors [B, L, D] of rows of features."""
+        return torch.stack([table(feature_BLF[..., place]) for place, table in enumerate(self.tables)]).sum(dim=0)
+
+
+class Lookup(torch.autograd.Function):
+    """Numbers out of a small table; the gradient is one count over all lookups, many times faster than torch's own."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, value_S: Tensor, place: Tensor) -> Tensor:
+        ctx.save_for_backward(place)
+        ctx.size = len(value_S)  # type: ignore[attr-defined]  # torch lets it be set
+        return value_S[place]
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        (place,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        size: int = ctx.size  # type: ignore[attr-defined]
+        return torch.bincount(place.flatten(), weights=gradient.flatten(), minlength=size), None
+
+
+class OwnPlays(nn.Module):
+    """By how much a user's own plays of a track raise or lower it: one number per feature, summed (see data/own_plays.py)."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.values = nn.ParameterList(nn.Parameter(torch.zeros(size)) for size in sizes)
+
+    def numbers(self) -> list[Float32]:
+        """Return the number of every value of every feature."""
+        return [STEP * value.detach().numpy() for value in self.values]
+
+    def forward(self, feature_POF: Tensor) -> Tensor:
+        """Return the numbers [P, O] of rows of features."""
+        feature_POF = feature_POF.long()
+        found = [
+            Lookup.apply(value, feature_POF[..., place])  # type: ignore[no-untyped-call]  # torch has no types for it
+            for place, value in enumerate(self.values)
+        ]
+        return STEP * torch.stack(found).sum(dim=0)

@@ -1,0 +1,158 @@
+"""Two towers trained together: what the `vector` channel fits (see recall/vector.py).
+
+T tracks, D embedding, E = D + 1 with the height, M tracks of a batch's pool, B batch, L history length.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
+from ritornello.data.own_plays import OWN_SIZES, of_history
+from ritornello.data.sequence import Sequences
+from ritornello.data.tokens import tokens
+from ritornello.nn import losses, placement
+from ritornello.nn.embedding import ItemTower, OwnPlays
+from ritornello.nn.export import export_user_tower, make_user_tower
+from ritornello.nn.loop import Curve, Task, train
+from ritornello.nn.validation import Heldout, hold_out
+from ritornello.nn.windows import Batch, Reading, Windows, batches, cut_windows, played_tracks, popularity, shuffled
+
+if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
+    from ritornello.recall.vector import VectorConfig
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """What a channel keeps: all tracks' vectors, the user tower as ONNX, the weights to go on from, and the curve."""
+
+    track_TE: Float32
+    tower: bytes
+    returns: list[Float32]
+    weights: Weights
+    curve: Curve
+
+
+class TwoTowers(nn.Module):
+    """The towers and the temperature of their cosine."""
+
+    def __init__(self, config: "VectorConfig", knowledge: Knowledge, base_KTE: Tensor) -> None:
+        super().__init__()
+        self.item = ItemTower(base_KTE, knowledge, id_dropout=config.id_dropout)
+        self.user = make_user_tower(config)
+        self.own = OwnPlays(OWN_SIZES)
+
+    def loss(self, batch: Batch, log_chance_M: Tensor, *, reach: int, nearness: float) -> Tensor:
+        """Return the loss of a batch; see losses.next_plays."""
+        pool_ME = self.item(batch.pool_M, batch.fold)
+        pool_MD, height_M = pool_ME[:, :-1], pool_ME[:, -1]
+        track_BLD = nn.functional.embedding(batch.slot_BL, pool_MD)
+        user_BLD = self.user(track_BLD, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
+        return losses.next_plays(
+            user_BLD, pool_MD, height_M, log_chance_M, self.own, batch=batch, reach=reach, nearness=nearness
+        )
+
+
+def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig", earlier: Weights | None) -> Fitted:
+    """Train on sequences that end before `at`, from an earlier fit's weights where they are given."""
+    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = TwoTowers(config, knowledge, base_KTE)
+    if earlier:
+        placement.take_over(model, earlier)
+    heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
+    curve = optimise(model, sequences, at, heldout, config)
+    model.eval()
+    track_TE = model.item.table()
+    track_TE[1:, -1] += placement.trend(sequences, at, len(track_TE), config)[1:]
+    returns = model.own.numbers()
+    placement.lift(track_TE, returns, scale=model.user.largest_scale())
+    return Fitted(
+        track_TE=track_TE,
+        tower=export_user_tower(model.user, config),
+        returns=returns,
+        weights={name: value.detach().clone() for name, value in model.state_dict().items()},
+        curve=curve,
+    )
+
+
+def optimise(model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, config: "VectorConfig") -> Curve:
+    """Run the loop over windows that leave the held-out plays alone."""
+    windows = cut_windows(heldout.known, np.arange(1, sequences.num_users + 1, dtype=np.int32), config.length)
+    played_N = played_tracks(heldout.known)
+    if len(windows.user_W) == 0 or len(played_N) == 0:
+        return Curve()
+    popularity_T = popularity(sequences, len(model.item.attribute_TA))
+    task = Task(
+        name="vector",
+        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks}",
+        num_epochs=config.epochs,
+        steps_per_epoch=num_batches(windows, config),
+        learning_rate=config.learning_rate,
+        table_rate=config.table_rate,
+        patience=config.patience,
+        seed=config.seed,
+    )
+
+    def loss_of(batch: Batch) -> Tensor:
+        chance = losses.log_chances(
+            popularity_T[batch.pool_M.numpy()], num_tokens=batch.num_tokens, uniform=config.uniform / len(played_N)
+        )
+        return model.loss(batch, chance, reach=config.reach, nearness=config.nearness)
+
+    return train(
+        model,
+        task,
+        epoch=lambda number: batches(
+            heldout.known,
+            windows,
+            reading=Reading(
+                source=config.source,
+                uniform=config.uniform,
+                far=config.far,
+                folds=config.folds,
+                num_tokens=config.batch_events,
+            ),
+            played_N=played_N,
+            seed=config.seed * 1_000_003 + number,
+        ),
+        loss_of=loss_of,
+        validate=(lambda: heldout.ndcg(scorer(model, config), folds=config.folds)) if len(heldout.user_R) else None,
+    )
+
+
+def scorer(model: TwoTowers, config: "VectorConfig") -> Callable[[History], Float32]:
+    """Return a function that scores all tracks for histories of one fold of users, placed as if these were not known."""
+    placed = [model.item.table(fold) for fold in range(config.folds)]
+
+    def score(history: History) -> Float32:
+        track_TE = placed[history.user_B[0] % config.folds]
+        read = tokens(history, source=config.source, length=config.length)
+        user_BE = model.user.served(
+            torch.from_numpy(track_TE[:, :-1])[torch.from_numpy(read.track_BL.astype(np.int64))],
+            torch.from_numpy(read.event_BLF.astype(np.int64)),
+            torch.from_numpy(read.request_BLF[:, -1].astype(np.int64)),
+            torch.from_numpy(read.is_key_BL),
+        )
+        score_BT = user_BE.numpy() @ track_TE.T
+        row_P, track_P, feature_PF = of_history(history, config.source)
+        score_BT[row_P, track_P] += model.own(torch.from_numpy(feature_PF)).numpy()
+        score_BT[:, ~track_TE.any(axis=1)] = -np.inf
+        return np.asarray(score_BT, dtype=np.float32)
+
+    return score
+
+
+def num_batches(windows: Windows, config: "VectorConfig") -> int:
+    """Return how many batches an epoch has."""
+    return len(
+        shuffled(windows, num_tokens=config.batch_events, folds=config.folds, generator=np.random.default_rng(0))
+    )

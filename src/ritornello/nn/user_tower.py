@@ -1,0 +1,114 @@
+"""The user tower: from events and the moment of a request to a vector that tracks are compared with.
+
+Causal self-attention over the newest events (SASRec: Kang and McAuley 2018), or the running average of their vectors (as in the
+candidate generation of Covington et al. 2016) where `pooling` is "average": the two differ in nothing else.
+B batch, L history length, D embedding, W width of the attention, F features.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ritornello.data.tokens import EVENT_SIZES, REQUEST_SIZES
+from ritornello.nn.attention import CausalBlock
+from ritornello.nn.embedding import EventEmbedding
+
+NUM_GATES = 4
+GATE_STEP = 5.0  # gates have farther to go than weights
+
+
+class UserTower(nn.Module):
+    """A vector for every position of a history; it begins as the average of what was played, weighted to the newest."""
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        pooling: str,
+        width: int,
+        blocks: int,
+        heads: int,
+        reach: int,
+        dropout: float,
+        temperature: float,
+    ) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(1.0 / temperature).log())
+        self.scale = nn.Parameter(torch.tensor(float(dim) ** 0.5))
+        self.event = EventEmbedding(dim, EVENT_SIZES)
+        num_blocks = blocks if pooling == "attention" else 0
+        self.blocks = nn.ModuleList(
+            CausalBlock(width, heads=heads, reach=reach, expansion=2, dropout=dropout) for _ in range(num_blocks)
+        )
+        self.from_average = nn.Linear(dim, dim, bias=False)
+        nn.init.eye_(self.from_average.weight)
+        if num_blocks:
+            self.narrow_in = nn.Linear(dim, width, bias=False)
+            self.from_last = nn.Linear(dim, dim, bias=False)
+            nn.init.eye_(self.from_last.weight)
+            self.from_state = nn.Linear(width, dim, bias=False)
+            nn.init.zeros_(self.from_state.weight)
+        self.request = EventEmbedding(dim, REQUEST_SIZES)
+        self.gates = nn.ParameterList(nn.Parameter(torch.zeros(size, NUM_GATES)) for size in REQUEST_SIZES)
+        self.norm = nn.RMSNorm(dim)
+        self.widen = nn.Linear(dim, 2 * dim)
+        self.narrow = nn.Linear(2 * dim, dim)
+        nn.init.zeros_(self.narrow.weight)
+        nn.init.zeros_(self.narrow.bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, track_BLD: Tensor, event_BLF: Tensor, request_BLF: Tensor, is_key_BL: Tensor) -> Tensor:
+        """Return the vectors [B, L, D] of the user before each position's request, as long as the model is sure."""
+        event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
+        count_BL = is_key_BL.cumsum(dim=1).clamp(min=1).to(event_BLD.dtype)
+        average_BLD = event_BLD.cumsum(dim=1) / count_BL[:, :, None]
+        if not len(self.blocks):
+            return self.read((average_BLD,), request_BLF)
+        state_BLW = self.narrow_in(event_BLD)
+        for block in self.blocks:
+            state_BLW = block(state_BLW, is_key_BL)
+        return self.read((average_BLD, event_BLD, state_BLW), request_BLF)
+
+    def served(self, track_BLD: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor) -> Tensor:
+        """Return what the last position is compared with tracks by [B, D + 1]: the vector, and 1 for the height."""
+        user_BD = self.last(track_BLD, event_BLF, request_BF, is_key_BL)
+        return torch.cat([user_BD, torch.ones_like(user_BD[:, :1])], dim=1)
+
+    def last(self, track_BLD: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor) -> Tensor:
+        """Return the vector [B, D] of the user at the last position alone."""
+        event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
+        count_B1 = is_key_BL.sum(dim=1, keepdim=True).clamp(min=1).to(event_BLD.dtype)
+        average_BD = event_BLD.sum(dim=1) / count_B1
+        if not len(self.blocks):
+            return self.read((average_BD,), request_BF)
+        state_BLW = self.narrow_in(event_BLD)
+        for block in list(self.blocks)[:-1]:
+            state_BLW = block(state_BLW, is_key_BL)
+        final = self.blocks[-1]
+        assert isinstance(final, CausalBlock)
+        state_B1W = final.last(state_BLW, is_key_BL)
+        return self.read((average_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF)
+
+    def largest_scale(self) -> float:
+        """Return a length that no vector exceeds."""
+        highest = sum(float(gate[:, -1].detach().max()) for gate in self.gates)
+        return float((self.log_scale.detach() + GATE_STEP * highest).exp())
+
+    def embed(self, track_BLD: Tensor, event_BLF: Tensor, is_key_BL: Tensor) -> Tensor:
+        """Add what happened to the vector of the track; events that do not count are zeros."""
+        return torch.mul(self.dropout(self.scale * track_BLD + self.event(event_BLF)), is_key_BL[:, :, None])
+
+    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor) -> Tensor:
+        """Put average, newest event and attention together, each as far as the kind of request asks for it.
+
+        Who comes back after weeks is asked about a taste, who is in the middle of a session about the next track; how much is
+        certain differs too, which is the length of the vector.
+        """
+        gate_BLG = sum(GATE_STEP * gate[request_BLF[..., place]] for place, gate in enumerate(self.gates))
+        assert isinstance(gate_BLG, Tensor)
+        maps = (self.from_average, self.from_last, self.from_state) if len(parts) > 1 else (self.from_average,)
+        user_BLD = self.request(request_BLF)
+        for place, (part, read) in enumerate(zip(parts, maps, strict=True)):
+            user_BLD = user_BLD + read(part) * gate_BLG[..., place, None].exp()
+        hidden_BLF = nn.functional.gelu(self.widen(self.norm(user_BLD)), approximate="tanh")
+        scale_BL1 = (self.log_scale + gate_BLG[..., -1:]).exp()
+        return nn.functional.normalize(user_BLD + self.narrow(hidden_BLF), dim=-1) * scale_BL1

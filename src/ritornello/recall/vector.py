@@ -1,0 +1,123 @@
+"""Vector: two towers, one for the user as of this very moment and one for tracks, compared by cosine.
+
+The user tower reads the newest events with causal self-attention (see nn/user_tower.py) when a request comes, so that it moves
+with every event; the item tower's vectors are computed once. Trained with sampled softmax over the plays ahead of every
+position at once (see nn/losses.py), tracks first placed by a truncated SVD. What the user has played is raised or lowered by
+how lately and how often. After YouTube DNN (Covington et al. 2016) and SASRec (Kang and McAuley 2018).
+B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, P (row, track) pairs.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import Float32, History
+from ritornello.data.knowledge import Knowledge
+from ritornello.data.own_plays import OWN_SIZES, of_history
+from ritornello.data.sequence import Sequences
+from ritornello.data.tokens import tokens
+from ritornello.inference import Model
+from ritornello.recall.matrix import sum_pairs
+from ritornello.recall.scores import VectorScores
+
+if TYPE_CHECKING:
+    from ritornello.nn.two_towers import Weights
+
+FromOne = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the towers and of their training; `source` names the events a history is read from."""
+
+    dim: FromOne = 256
+    pooling: Literal["attention", "average"] = "attention"
+    source: Literal["plays", "searches", "both"] = "plays"
+    width: FromOne = 64
+    blocks: FromOne = 2
+    heads: FromOne = 2
+    length: FromOne = 50
+    reach: FromOne = 15
+    nearness: float = 0.5
+    far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    svd: bool = True
+    sessions: NotNegative = 2.0
+    folds: FromOne = 4
+    uniform: FromOne = 512
+    temperature: Annotated[float, msgspec.Meta(ge=0.01, le=10)] = 0.1
+    trend_half_life_days: Positive = 30.0
+    dropout: Share = 0.2
+    id_dropout: Share = 0.1
+    batch_events: FromOne = 2048
+    epochs: FromOne = 4
+    patience: FromOne = 2
+    learning_rate: Positive = 0.002
+    table_rate: Positive = 0.0002
+    seed: int = 0
+
+
+class Vector:
+    """Propose the tracks that point where the user's vector points."""
+
+    Config = VectorConfig
+
+    def __init__(self, config: VectorConfig) -> None:
+        if config.width % config.heads:
+            raise ValueError(
+                f"recall.vector: width is {config.width}, heads is {config.heads}: heads has to divide width"
+            )
+        self.config = config
+        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
+        self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
+        self.tower: Model | None = None
+        self.weights: Weights | None = None
+
+    def continue_from(self, earlier: "Vector") -> None:
+        """Begin the next fit with the weights of an earlier one."""
+        self.weights = earlier.weights
+
+    def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        from ritornello.nn.two_towers import fit  # training only: serving needs no torch
+
+        fitted = fit(sequences, at, knowledge, self.config, self.weights)
+        self.weights = fitted.weights
+        self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, Model(fitted.tower)
+        return self
+
+    def encode(self, history: History) -> Float32:
+        """Return the user vectors [B, D + 1]; a user without events that count has zeros."""
+        if self.tower is None or len(history) == 0:
+            return np.zeros((len(history), self.track_TE.shape[1]), np.float32)
+        read = tokens(history, source=self.config.source, length=self.config.length)
+        is_known_BL = read.track_BL < len(self.track_TE)
+        is_key_BL = read.is_key_BL & is_known_BL
+        user_BE = self.tower(
+            track=self.track_TE[np.where(is_known_BL, read.track_BL, 0), :-1],
+            event=read.event_BLF.astype(np.int64),
+            request=read.request_BLF[:, -1].astype(np.int64),
+            is_key=is_key_BL,
+        )
+        return np.asarray(user_BE * is_key_BL.any(axis=1, keepdims=True), dtype=np.float32)
+
+    def score(self, history: History) -> VectorScores:
+        row_P, track_P, feature_PF = of_history(history, self.config.source)
+        is_known_P = track_P < len(self.track_TE)
+        row_P, track_P, feature_PF = row_P[is_known_P], track_P[is_known_P], feature_PF[is_known_P]
+        return_P = np.sum([value[feature_PF[:, place]] for place, value in enumerate(self.returns)], axis=0)
+        own_BT = sum_pairs(row_P, track_P, return_P, (len(history), len(self.track_TE)))
+        return VectorScores(self.encode(history), self.track_TE, own_BT)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        assert self.tower is not None, "fitted before it is saved"
+        returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
+        return {"track_TE": self.track_TE, "tower": np.frombuffer(self.tower.content, np.uint8), **returns}
+
+    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
+        self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
+        self.tower = Model(arrays["tower"].tobytes())
+        return self

@@ -1,0 +1,292 @@
+"""The two towers and their training, each part held to a plain computation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from ritornello import recall
+from ritornello.data import own_plays, split
+from ritornello.data.sequence import Sequences, encode, from_events
+from ritornello.data.tokens import tokens
+from ritornello.inference import Model
+from ritornello.nn import export, loop, losses, placement
+from ritornello.nn.embedding import OwnPlays
+from ritornello.nn.windows import Batch, Reading, batches, cut_windows, played_tracks
+from ritornello.recall.vector import Vector, VectorConfig
+from ritornello.schema import ONE_MINUTE_MS, Action
+
+SMALL = VectorConfig(dim=8, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
+READING = Reading(source="plays", uniform=3, far=0.5, folds=2, num_tokens=40)
+
+
+@pytest.fixture(scope="module")
+def log() -> Sequences:
+    """A log of 12 users and 20 tracks, with skips, searches and pauses."""
+    rng = np.random.default_rng(4)
+    number = 300
+    return from_events(
+        rng.integers(1, 13, number).astype(np.int32),
+        rng.integers(1, 21, number).astype(np.int32),
+        1_600_000_000_000 + rng.integers(0, 5000, number) * ONE_MINUTE_MS,
+        rng.choice([Action.PLAY, Action.LIKE, Action.SEARCH], number, p=[0.8, 0.1, 0.1]).astype(np.int8),
+        rng.choice([np.nan, 0.1, 1.0], number).astype(np.float32),
+        num_users=12,
+        num_tracks=20,
+    )
+
+
+@pytest.fixture
+def batch(log) -> Batch:
+    windows = cut_windows(log, np.arange(1, 13, dtype=np.int32), 12)
+    return next(batches(log, windows, reading=READING, played_N=played_tracks(log), seed=0))
+
+
+def tower(seed: int = 0):
+    """Return a user tower in which nothing is zero."""
+    torch.manual_seed(seed)
+    made = export.make_user_tower(SMALL)
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.3 * torch.randn(weight.shape))
+    return made.eval()
+
+
+@pytest.mark.parametrize("length", [1, 5, 30])
+def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(length):
+    rng = np.random.default_rng(length)
+    track = torch.from_numpy(rng.normal(size=(3, length, 8)).astype(np.float32))
+    event, request = (torch.from_numpy(rng.integers(0, 6, (3, length, 3))) for _ in range(2))
+    is_key = torch.from_numpy(rng.random((3, length)) < 0.7)
+    made = tower()
+    with torch.no_grad():
+        whole = made(track, event, request, is_key)[:, -1].numpy()
+        served = made.served(track, event, request[:, -1], is_key).numpy()
+    found = Model(export.export_user_tower(made, SMALL))(
+        track=track.numpy(), event=event.numpy(), request=request[:, -1].numpy(), is_key=is_key.numpy()
+    )
+    np.testing.assert_allclose(served[:, :-1], whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, served, rtol=1e-4, atol=1e-5)
+
+
+def test_a_graph_that_was_traced_once_takes_every_towers_weights():
+    inputs = {
+        "track": np.ones((1, 4, 8), np.float32),
+        "event": np.ones((1, 4, 3), np.int64),
+        "request": np.ones((1, 3), np.int64),
+        "is_key": np.ones((1, 4), bool),
+    }
+    first, second = (Model(export.export_user_tower(tower(seed), SMALL))(**inputs) for seed in (1, 2))
+    assert not np.allclose(first, second)
+
+
+def test_no_position_looks_ahead():
+    made = tower()
+    track = torch.randn(1, 6, 8)
+    feature, is_key = torch.ones(1, 6, 3, dtype=torch.long), torch.ones(1, 6, dtype=torch.bool)
+    other = track.clone()
+    other[:, 4:] = torch.randn(1, 2, 8)
+    with torch.no_grad():
+        left, right = made(track, feature, feature, is_key), made(other, feature, feature, is_key)
+    np.testing.assert_allclose(left[:, :4], right[:, :4], atol=1e-6)
+    assert not np.allclose(left[:, 4:], right[:, 4:])
+
+
+def plain_loss(user_BLD, pool_MD, height_M, log_chance_M, own, batch, *, reach, nearness):
+    """Return the loss position by position: full logits, corrected unless the track is the row's own."""
+    losses_P, weights_P = [], []
+    returns = own(batch.own_BLLF) * batch.is_own_BLL
+    for row in range(len(batch.slot_BL)):
+        mine = set(batch.slot_BL[row].tolist())
+        for place in range(batch.slot_BL.shape[1]):
+            ahead = range(place + int(batch.jump_BL[row, place]), batch.slot_BL.shape[1])
+            targets = [(n, at) for n, at in enumerate(ahead) if n < reach and batch.is_target_BL[row, at]]
+            if not batch.is_event_BL[row, place] or not targets:
+                continue
+            logit = user_BLD[row, place] @ pool_MD.T + height_M
+            logit = logit - torch.tensor([0.0 if slot in mine else float(c) for slot, c in enumerate(log_chance_M)])
+            raised = torch.zeros_like(logit).index_add(0, batch.slot_BL[row], returns[row, place])
+            logit = (logit + raised).masked_fill(batch.pool_M == 0, -1e9)
+            weight = torch.tensor([(n + 1.0) ** -nearness for n, _ in targets])
+            weight = weight / weight.sum()
+            picked = torch.stack([logit[batch.slot_BL[row, at]] for _, at in targets])
+            losses_P.append(((torch.logsumexp(logit, 0) - picked) * weight).sum())
+            weights_P.append(1.0)
+    return torch.stack(losses_P).sum() / sum(weights_P)
+
+
+def test_the_loss_and_its_gradients_are_those_of_a_plain_computation(batch, monkeypatch):
+    monkeypatch.setattr(losses, "HAS_BFLOAT16", False)
+    monkeypatch.setattr(losses, "BLOCK", 7)
+    torch.manual_seed(0)
+    own = OwnPlays(own_plays.OWN_SIZES)
+    with torch.no_grad():
+        for value in own.values:
+            value.add_(0.02 * torch.randn(len(value)))
+    leaves = [torch.randn(*batch.slot_BL.shape, 8), torch.randn(len(batch.pool_M), 8), torch.randn(len(batch.pool_M))]
+    log_chance_M = -torch.rand(len(batch.pool_M))
+    results = []
+    for compute in (
+        lambda *parts: losses.next_plays(*parts, log_chance_M, own, batch=batch, reach=4, nearness=0.5),
+        lambda *parts: plain_loss(*parts, log_chance_M, own, batch, reach=4, nearness=0.5),
+    ):
+        parts = [leaf.clone().requires_grad_() for leaf in leaves]
+        own.zero_grad()
+        loss = compute(*parts)
+        loss.backward()
+        results.append([loss.detach(), *(part.grad for part in parts), *(value.grad.clone() for value in own.values)])
+    for left, right in zip(*results, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_a_sample_counts_for_the_catalogue():
+    """The corrected sum over pools is the sum over all tracks, on average."""
+    rng = np.random.default_rng(0)
+    popularity_T = rng.dirichlet(np.ones(50))
+    weight_T = np.exp(rng.normal(size=50))
+    chance_T = losses.log_chances(popularity_T, num_tokens=20, uniform=0.1).exp().numpy()
+    sums = []
+    for _ in range(4000):
+        drawn = np.unique(np.r_[rng.choice(50, 20, p=popularity_T), np.flatnonzero(rng.random(50) < 0.1)])
+        sums.append((weight_T[drawn] / chance_T[drawn]).sum())
+    assert np.mean(sums) == pytest.approx(weight_T.sum(), abs=4 * np.std(sums) / len(sums) ** 0.5)
+
+
+def test_own_plays_of_windows_and_of_histories_are_the_same(log):
+    user_B = np.arange(1, 13)
+    history = encode(log, user_B, np.full(12, log.at_E.max() + 9 * ONE_MINUTE_MS))
+    read = tokens(history, source="plays")
+    next_BL = np.concatenate([history.at_BL[:, 1:], history.as_of_B[:, None]], axis=1)
+    feature_BLLF, is_last_BLL = own_plays.of_positions(history.track_BL, read.is_key_BL, history.at_BL, next_BL)
+    row_P, track_P, feature_PF = own_plays.of_history(history, "plays")
+    expected = {
+        (row, track): tuple(feature)
+        for row, track, feature in zip(row_P.tolist(), track_P.tolist(), feature_PF.tolist(), strict=True)
+    }
+    row_S, slot_S = np.nonzero(is_last_BLL[:, -1])
+    found = {
+        (int(row), int(history.track_BL[row, slot])): tuple(feature_BLLF[row, -1, slot].tolist())
+        for row, slot in zip(row_S, slot_S, strict=True)
+    }
+    assert found == expected
+
+
+def test_the_singular_vectors_are_those_of_the_whole_decomposition():
+    from scipy.sparse import random_array
+
+    matrix = random_array((60, 40), density=0.3, rng=np.random.default_rng(1), format="csr", dtype=np.float32)
+    strength_D, right_DT = placement.truncated_svd(matrix, 5, seed=0)
+    _, strengths, right = np.linalg.svd(matrix.toarray())
+    np.testing.assert_allclose(strength_D, strengths[:5], rtol=1e-3)
+    np.testing.assert_allclose(np.abs((right_DT * right[:5]).sum(axis=1)), 1.0, atol=0.02)
+
+
+def test_tracks_are_placed_for_a_fold_without_its_users(log):
+    other = from_events(
+        log.user_E,
+        np.where(log.user_E % 2 == 0, log.track_E[::-1], log.track_E).astype(np.int32),
+        np.asarray(log.at_E),
+        np.asarray(log.action_E),
+        np.asarray(log.play_ratio_E),
+        num_users=12,
+        num_tracks=20,
+    )
+    places = [placement.place_tracks(sequences, 21, SMALL)[:, :, :-1].numpy() for sequences in (log, other)]
+    for fold, is_same in ((0, True), (1, False)):
+        products = [place[fold] @ place[fold].T for place in places]  # a rotation leaves them as they are
+        assert np.allclose(*products, atol=1e-4) == is_same
+
+
+def test_vectors_move_with_every_event_and_searches_count_where_they_are_the_source(log):
+    known = split.before(log, int(log.at_E.max()))
+    from ritornello.data.knowledge import Knowledge
+
+    nothing_T = np.zeros(21, np.int32)
+    knowledge = Knowledge(
+        artist_T=nothing_T,
+        album_T=nothing_T,
+        genre_T=nothing_T,
+        appeared_at_T=nothing_T.astype(np.int64),
+        given_TV=np.zeros((21, 0), np.float32),
+    )
+    settings = {"dim": 8, "width": 4, "length": 12, "folds": 2, "epochs": 1, "batch_events": 64, "uniform": 4}
+    now = int(log.at_E.max())
+    start, end = log.start_U[3], log.start_U[4]
+    histories = [encode(log, np.array([3]), np.array([now]), end_B=np.array([e])) for e in range(start + 1, end + 1)]
+    is_search_E = log.action_E[start:end] == Action.SEARCH
+    assert is_search_E.any()
+    for source in ("plays", "searches", "both"):
+        channel = recall.make("vector", settings | {"source": source}).fit(known, now, knowledge)
+        assert isinstance(channel, Vector)
+        vectors = [channel.encode(history)[0] for history in histories]
+        for before, after, is_search in zip(vectors, vectors[1:], is_search_E[1:], strict=False):
+            is_key = source == "both" or is_search == (source == "searches")
+            if is_key:
+                assert not np.allclose(before, after)
+    assert not channel.encode(encode(log, np.array([0]), np.array([now]))).any()
+
+
+class Broken(torch.nn.Module):
+    """A model whose loss is its one weight, plus what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(4, 2, sparse=True)
+        self.weight = torch.nn.Parameter(torch.ones(3))
+
+
+def task(epochs: int = 3) -> loop.Task:
+    return loop.Task(
+        name="toy",
+        fingerprint="toy",
+        num_epochs=epochs,
+        steps_per_epoch=2,
+        learning_rate=0.1,
+        table_rate=0.1,
+        patience=9,
+        seed=0,
+    )
+
+
+def test_a_loss_that_is_no_number_stops_with_the_facts_of_the_batch(batch):
+    model = Broken()
+    with pytest.raises(
+        ValueError, match=r"training of toy has diverged: the loss is nan in epoch 1, step 1, on a batch of"
+    ):
+        loop.train(
+            model,
+            task(),
+            epoch=lambda number: iter([batch]),
+            loss_of=lambda b: model.weight.sum() * float("nan"),
+            validate=None,
+        )
+
+
+def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(batch, tmp_path):
+    def run(folder, stop_at: int | None):
+        torch.manual_seed(5)
+        model = Broken()
+
+        def epoch(number: int) -> Iterator[Batch]:
+            if number == stop_at:
+                raise KeyboardInterrupt
+            yield from [batch, batch]
+
+        def loss_of(_: Batch) -> torch.Tensor:
+            noise = torch.rand(3)
+            return ((model.weight - noise) ** 2).sum() + (model.table(torch.tensor([1, 2])) ** 2).sum()
+
+        with loop.running(loop.Run(folder=folder)):
+            loop.train(model, task(), epoch=epoch, loss_of=loss_of, validate=lambda: -float(model.weight.sum()))
+        return model.state_dict()
+
+    whole = run(None, None)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, 2)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+    resumed = run(tmp_path, None)
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+    assert not list(tmp_path.glob("*.safetensors")), "a run that has ended leaves no checkpoint"
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
