@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "prepared"
 
     @property
+    def runs(self) -> Path:
+        """What training measured, epoch by epoch, and the checkpoints of a run that was cut off."""
+        return self.root / "runs"
+
+    @property
     def bundles(self) -> Path:
         """One folder per trained version, and `current`, which names the served one."""
         return self.root / "bundles"

@@ -157,13 +157,14 @@ def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) 
     """Train recall and ranking on the whole log and publish the bundle."""
     from ritornello.bundle import publish
     from ritornello.request import newest_moment
+    from ritornello.runs import Run, running
     from ritornello.train.fit import fit_pipeline
 
     config = load_config(config_file, override)
     workspace = Workspace(root)
     prepared = load_prepared(workspace)
     at = newest_moment(prepared)
-    with progress_bars() as progress:
+    with progress_bars() as progress, running(Run(folder=workspace.runs, progress=progress)):
         pipeline = fit_pipeline(prepared.sequences, at, config, prepared.knowledge, progress=progress)
     version = publish(workspace, pipeline, config, prepared, at)
     typer.echo(

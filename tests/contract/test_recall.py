@@ -38,8 +38,13 @@ ANSWERS = {
     "graph": ("graph_user", "graph_track", "unheard", 1),
 }
 
+# Fitting these takes a moment: the fast lane has their defaults only.
+LEARNED = ("vector", "interests")
+
 VARIANTS = [
-    pytest.param(name, field, id=f"{name}-{field or 'defaults'}")
+    pytest.param(
+        name, field, id=f"{name}-{field or 'defaults'}", marks=pytest.mark.slow if name in LEARNED and field else ()
+    )
     for name, path in CHANNELS.items()
     for field in (None, *fields_of(getattr(import_module(path.partition(":")[0]), path.partition(":")[2]).Config))
 ]

@@ -15,6 +15,7 @@ from ritornello.nn import export, loop, losses, placement
 from ritornello.nn.embedding import OwnPlays
 from ritornello.nn.windows import Batch, Reading, batches, cut_windows, played_tracks
 from ritornello.recall.vector import Vector, VectorConfig
+from ritornello.runs import Run, running
 from ritornello.schema import ONE_MINUTE_MS, Action
 
 SMALL = VectorConfig(dim=8, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
@@ -277,7 +278,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(batch, tmp_path):
             noise = torch.rand(3)
             return ((model.weight - noise) ** 2).sum() + (model.table(torch.tensor([1, 2])) ** 2).sum()
 
-        with loop.running(loop.Run(folder=folder)):
+        with running(Run(folder=folder)):
             loop.train(model, task(), epoch=epoch, loss_of=loss_of, validate=lambda: -float(model.weight.sum()))
         return model.state_dict()
 

@@ -8,31 +8,21 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from ritornello.nn.windows import Batch
+from ritornello.runs import current_run
 
 logger = logging.getLogger(__name__)
 
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
 FINAL_RATE = 0.05  # of the learning rate, at the end
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Run:
-    """Where a training run keeps its checkpoints and its log (None: nowhere), and where it shows progress."""
-
-    folder: Path | None = None
-    progress: Progress | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,20 +47,6 @@ class Curve:
     validation: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     tokens: int = 0
-
-
-NOWHERE = Run()
-current_run: ContextVar[Run] = ContextVar("current_run")
-
-
-@contextmanager
-def running(run: Run) -> Iterator[None]:
-    """Let everything that is trained inside the block keep checkpoints and show progress as `run` says."""
-    token = current_run.set(run)
-    try:
-        yield
-    finally:
-        current_run.reset(token)
 
 
 class Optimizers:
@@ -120,7 +96,7 @@ def train(
     Raises:
         ValueError: at the first loss that is no number, with the facts of the batch.
     """
-    run = current_run.get(NOWHERE)
+    run = current_run()
     with torch.random.fork_rng(devices=[]):
         optimizers = Optimizers(model, task)
         checkpoint = Checkpoint(run.folder, task)
@@ -199,7 +175,7 @@ def describe(task: Task, curve: Curve) -> str:
 def report(task: Task, curve: Curve) -> None:
     """Log an epoch, and append it to the run's log."""
     logger.info("%s (epoch %d of %d)", describe(task, curve), len(curve.loss), task.num_epochs)
-    folder = current_run.get(NOWHERE).folder
+    folder = current_run().folder
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)

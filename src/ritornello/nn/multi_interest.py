@@ -30,19 +30,17 @@ if TYPE_CHECKING:  # the channels' settings live with the channels, which load t
     from ritornello.recall.interests import InterestsConfig
     from ritornello.recall.vector import VectorConfig
 
-Weights = dict[str, Tensor]
 CLUSTER_PLAYS, CLUSTER_ROUNDS = 20_000, 10
 PATIENCE = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What the channel keeps: all tracks' vectors, the interest tower's weights, all weights to go on from, and the curve."""
+    """What the channel keeps: all tracks' vectors, the interest tower's weights, what own plays do, and the curve."""
 
     track_TE: Float32
     tower: dict[str, Float32]
     returns: list[Float32]
-    weights: Weights
     curve: Curve
 
 
@@ -89,17 +87,13 @@ class MultiInterest(nn.Module):
         )
 
 
-def fit(
-    sequences: Sequences, at: int, knowledge: Knowledge, config: "InterestsConfig", earlier: Weights | None
-) -> Fitted:
-    """Train on sequences that end before `at`, from an earlier fit's weights where they are given."""
+def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "InterestsConfig") -> Fitted:
+    """Train on sequences that end before `at`."""
     base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
     anchor_KD = place_anchors(sequences, base_KTE[-1, :, :-1], config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = MultiInterest(config, knowledge, base_KTE, anchor_KD)
-    if earlier:
-        placement.take_over(model, earlier)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
     curve = optimise(model, sequences, at, heldout, config)
     model.eval()
@@ -111,7 +105,6 @@ def fit(
         track_TE=track_TE,
         tower={name: value.numpy().copy() for name, value in model.user.state_dict().items()},
         returns=returns,
-        weights={name: value.clone() for name, value in model.state_dict().items()},
         curve=curve,
     )
 

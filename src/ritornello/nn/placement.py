@@ -1,4 +1,4 @@
-"""Where vectors begin: tracks by a truncated SVD of who played what, or as an earlier fit left them.
+"""Where vectors begin: tracks by a truncated SVD of who played what, and how much.
 
 U users, R rows of users and sessions, T tracks, D embedding, K folds of users, W width of a subspace.
 """
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from torch import Tensor, nn
+from torch import Tensor
 
 from ritornello.contracts import Float32
 from ritornello.data import split
@@ -136,12 +136,3 @@ def truncated_svd(matrix_RT: csr_array, rank: int, *, seed: int) -> tuple[Float3
     square_W, right_WW = np.linalg.eigh((image_RW.T @ image_RW).astype(np.float64))
     strength_W = np.sqrt(np.maximum(square_W[::-1], 0.0))
     return np.asarray(strength_W[:rank], np.float32), np.asarray((basis_TW @ right_WW[:, ::-1])[:, :rank].T, np.float32)
-
-
-def take_over(model: nn.Module, earlier: dict[str, Tensor]) -> None:
-    """Copy an earlier fit's weights into a model whose tables may have grown since."""
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if name in earlier and value.shape[1:] == earlier[name].shape[1:]:
-                rows = min(len(value), len(earlier[name])) if value.ndim else None
-                value[:rows] = earlier[name][:rows] if value.ndim else earlier[name]

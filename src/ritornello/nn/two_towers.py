@@ -26,17 +26,14 @@ from ritornello.nn.windows import Batch, Reading, Windows, batches, cut_windows,
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
     from ritornello.recall.vector import VectorConfig
 
-Weights = dict[str, Tensor]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What a channel keeps: all tracks' vectors, the user tower as ONNX, the weights to go on from, and the curve."""
+    """What a channel keeps: all tracks' vectors, the user tower as ONNX, what own plays do, and the curve."""
 
     track_TE: Float32
     tower: bytes
     returns: list[Float32]
-    weights: Weights
     curve: Curve
 
 
@@ -60,14 +57,12 @@ class TwoTowers(nn.Module):
         )
 
 
-def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig", earlier: Weights | None) -> Fitted:
-    """Train on sequences that end before `at`, from an earlier fit's weights where they are given."""
+def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
+    """Train on sequences that end before `at`."""
     base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = TwoTowers(config, knowledge, base_KTE)
-    if earlier:
-        placement.take_over(model, earlier)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
     curve = optimise(model, sequences, at, heldout, config)
     model.eval()
@@ -79,7 +74,6 @@ def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConf
         track_TE=track_TE,
         tower=export_user_tower(model.user, config),
         returns=returns,
-        weights={name: value.detach().clone() for name, value in model.state_dict().items()},
         curve=curve,
     )
 

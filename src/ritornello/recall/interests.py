@@ -22,7 +22,7 @@ from ritornello.recall.matrix import sum_pairs
 from ritornello.recall.scores import InterestScores
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -69,18 +69,16 @@ class Interests:
         self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.tower: dict[str, Float32] = {}
-        self.weights: dict[str, Tensor] = {}
-        self.earlier: Interests | None = None
-
-    def continue_from(self, earlier: Self) -> None:
-        """Begin the next fit with the weights of an earlier one."""
-        self.earlier = earlier
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        from ritornello.nn.multi_interest import fit  # training only: serving needs no torch
+        try:
+            from ritornello.nn.multi_interest import fit  # training only: serving needs no torch
+        except ImportError as error:
+            raise ValueError(
+                f"recall.interests is trained with torch: pip install 'ritornello[train]' ({error})"
+            ) from error
 
-        fitted = fit(sequences, at, knowledge, self.config, self.earlier.weights if self.earlier else None)
-        self.weights = fitted.weights
+        fitted = fit(sequences, at, knowledge, self.config)
         self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, fitted.tower
         return self
 

@@ -7,7 +7,7 @@ how lately and how often. After YouTube DNN (Covington et al. 2016) and SASRec (
 B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, P (row, track) pairs.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
@@ -21,9 +21,6 @@ from ritornello.data.tokens import tokens
 from ritornello.inference import Model
 from ritornello.recall.matrix import sum_pairs
 from ritornello.recall.scores import VectorScores
-
-if TYPE_CHECKING:
-    from ritornello.nn.two_towers import Weights
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -74,17 +71,16 @@ class Vector:
         self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.tower: Model | None = None
-        self.weights: Weights | None = None
-
-    def continue_from(self, earlier: "Vector") -> None:
-        """Begin the next fit with the weights of an earlier one."""
-        self.weights = earlier.weights
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        from ritornello.nn.two_towers import fit  # training only: serving needs no torch
+        try:
+            from ritornello.nn.two_towers import fit  # training only: serving needs no torch
+        except ImportError as error:
+            raise ValueError(
+                f"recall.vector is trained with torch: pip install 'ritornello[train]' ({error})"
+            ) from error
 
-        fitted = fit(sequences, at, knowledge, self.config, self.weights)
-        self.weights = fitted.weights
+        fitted = fit(sequences, at, knowledge, self.config)
         self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, Model(fitted.tower)
         return self
 
