@@ -25,6 +25,8 @@ WORDS = {
     "sessions": "part of sessions like your last one",
     "factors": "close to your taste as a whole",
     "neighbours": "played by listeners like you",
+    "vector": "fits what you are playing",
+    "interests": "fits one of your tastes",
     "graph": "related to {because}",
 }
 # Words that say less than the others: used where no other channel speaks.

@@ -32,7 +32,7 @@ class ItemTower(nn.Module):
         known = [column_T for column_T in (knowledge.artist_T, knowledge.album_T, knowledge.genre_T) if column_T.any()]
         attribute_TA = np.stack(known, axis=1) if known else np.zeros((len(track_TE), 0), np.int32)
         self.register_buffer("attribute_TA", torch.from_numpy(attribute_TA.astype(np.int64)), persistent=False)
-        self.register_buffer("given_TV", torch.from_numpy(knowledge.given_TV), persistent=False)
+        self.register_buffer("given_TV", torch.from_numpy(np.array(knowledge.given_TV)), persistent=False)
         self.register_buffer("base_KTE", base_KTE, persistent=False)
         self.track = nn.Embedding(track_TE.shape[0], track_TE.shape[1], sparse=True)
         with torch.no_grad():

@@ -1,0 +1,54 @@
+"""What is known of a track places it before anybody has played it."""
+
+import numpy as np
+import torch
+
+from ritornello.data.knowledge import Knowledge
+from ritornello.nn.embedding import ItemTower
+
+PLAYED, UNPLAYED, UNKNOWN = 1, 3, 4
+
+
+def tower(given_TV: np.ndarray) -> ItemTower:
+    """Return a tower over two played tracks, an unplayed one by the artist of the first, and one of which nothing is known."""
+    torch.manual_seed(0)
+    base_KTE = torch.zeros(2, 5, 4)
+    base_KTE[:, 1:3] = torch.randn(2, 3 - 1, 4)
+    base_KTE[:, 1:3, -1] = torch.tensor([-2.0, -5.0])
+    given_TV.flags.writeable = False  # as a mapped array is
+    knowledge = Knowledge(
+        artist_T=np.array([0, 1, 2, 1, 0], np.int32),
+        album_T=np.zeros(5, np.int32),
+        genre_T=np.zeros(5, np.int32),
+        appeared_at_T=np.zeros(5, np.int64),
+        given_TV=given_TV,
+    )
+    made = ItemTower(base_KTE, knowledge, id_dropout=0.5)
+    with torch.no_grad():
+        for table in made.attributes:
+            table.weight.copy_(torch.randn(table.weight.shape))
+    return made.eval()
+
+
+def test_an_unplayed_track_lies_where_its_artist_does():
+    made = tower(np.zeros((5, 0), np.float32))
+    table_TE = made.table()
+    artist_D = made.attributes[0].weight[1, :-1].detach().numpy()
+    np.testing.assert_allclose(table_TE[UNPLAYED, :-1], artist_D / np.linalg.norm(artist_D), rtol=1e-5)
+    assert not table_TE[UNKNOWN].any()
+    assert not table_TE[0].any()
+    assert made.unplayed_height.item() == -5.0, "a track nobody has played begins as low as the least played one"
+
+
+def test_a_given_vector_moves_a_track():
+    given_TV = np.zeros((5, 3), np.float32)
+    given_TV[UNKNOWN] = (1.0, -1.0, 0.5)
+    table_TE = tower(given_TV).table()
+    assert np.isclose(np.linalg.norm(table_TE[UNKNOWN, :-1]), 1.0)
+    assert not np.allclose(table_TE[UNKNOWN], table_TE[UNPLAYED])
+
+
+def test_a_fold_has_its_own_places():
+    made = tower(np.zeros((5, 0), np.float32))
+    assert not np.allclose(made.table(0)[PLAYED], made.table()[PLAYED])
+    np.testing.assert_array_equal(made.table(0)[UNPLAYED], made.table()[UNPLAYED])
