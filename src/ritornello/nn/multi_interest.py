@@ -6,7 +6,7 @@ K interests, P (request, target) pairs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,13 +22,11 @@ from ritornello.nn.capsule import InterestTower, read_out, share_interests
 from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.loop import Curve, Task, train
 from ritornello.nn.requests import RequestBatch, request_batches
-from ritornello.nn.two_towers import num_batches
 from ritornello.nn.validation import Heldout, hold_out
-from ritornello.nn.windows import cut_windows, played_tracks, popularity
+from ritornello.nn.windows import cut_windows, num_batches, played_tracks, popularity
 
-if TYPE_CHECKING:  # the channels' settings live with the channels, which load this module only to train
+if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
     from ritornello.recall.interests import InterestsConfig
-    from ritornello.recall.vector import VectorConfig
 
 CLUSTER_PLAYS, CLUSTER_ROUNDS = 20_000, 10
 PATIENCE = 2
@@ -135,7 +133,7 @@ def optimise(model: MultiInterest, sequences: Sequences, at: int, heldout: Heldo
         name="interests",
         fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks}",
         num_epochs=config.epochs,
-        steps_per_epoch=num_batches(windows, cast("VectorConfig", config)),
+        steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,
         table_rate=config.table_rate,
         patience=PATIENCE,

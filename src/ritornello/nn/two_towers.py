@@ -21,7 +21,7 @@ from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
 from ritornello.nn.loop import Curve, Task, train
 from ritornello.nn.validation import Heldout, hold_out
-from ritornello.nn.windows import Batch, Reading, Windows, batches, cut_windows, played_tracks, popularity, shuffled
+from ritornello.nn.windows import Batch, Reading, batches, cut_windows, num_batches, played_tracks, popularity
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
     from ritornello.recall.vector import VectorConfig
@@ -89,7 +89,7 @@ def optimise(model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, 
         name="vector",
         fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks}",
         num_epochs=config.epochs,
-        steps_per_epoch=num_batches(windows, config),
+        steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,
         table_rate=config.table_rate,
         patience=config.patience,
@@ -143,10 +143,3 @@ def scorer(model: TwoTowers, config: "VectorConfig") -> Callable[[History], Floa
         return np.asarray(score_BT, dtype=np.float32)
 
     return score
-
-
-def num_batches(windows: Windows, config: "VectorConfig") -> int:
-    """Return how many batches an epoch has."""
-    return len(
-        shuffled(windows, num_tokens=config.batch_events, folds=config.folds, generator=np.random.default_rng(0))
-    )

@@ -1,7 +1,8 @@
 """The user tower: from events and the moment of a request to a vector that tracks are compared with.
 
 Causal self-attention over the newest events (SASRec: Kang and McAuley 2018), or the running average of their vectors (as in the
-candidate generation of Covington et al. 2016) where `pooling` is "average": the two differ in nothing else.
+candidate generation of Covington et al. 2016) where `pooling` is "average": then
+neither attention nor the newest event alone is read.
 B batch, L history length, D embedding, W width of the attention, F features.
 """
 

@@ -90,6 +90,11 @@ def shuffled(windows: Windows, *, num_tokens: int, folds: int, generator: np.ran
     return [windows.rows(parts[place]) for place in generator.permutation(len(parts))]
 
 
+def num_batches(windows: Windows, *, num_tokens: int, folds: int) -> int:
+    """Return how many batches an epoch has."""
+    return len(shuffled(windows, num_tokens=num_tokens, folds=folds, generator=np.random.default_rng(0)))
+
+
 def read_batch(
     sequences: Sequences, windows: Windows, reading: Reading, *, played_N: Int32, generator: np.random.Generator
 ) -> Batch:

@@ -6,7 +6,7 @@ and ComiRec (Cen et al. 2020). B batch, L distinct tracks, T tracks, D embedding
 P (row, track) pairs.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
@@ -20,9 +20,6 @@ from ritornello.data.sequence import Sequences
 from ritornello.recall import capsules
 from ritornello.recall.matrix import sum_pairs
 from ritornello.recall.scores import InterestScores
-
-if TYPE_CHECKING:
-    pass
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
