@@ -103,7 +103,7 @@ def plain_loss(user_BLD, pool_MD, height_M, log_chance_M, own, batch, *, reach, 
         for place in range(batch.slot_BL.shape[1]):
             ahead = range(place + int(batch.jump_BL[row, place]), batch.slot_BL.shape[1])
             targets = [(n, at) for n, at in enumerate(ahead) if n < reach and batch.is_target_BL[row, at]]
-            if not batch.is_event_BL[row, place] or not targets:
+            if not batch.is_asked_BL[row, place] or not targets:
                 continue
             logit = user_BLD[row, place] @ pool_MD.T + height_M
             logit = logit - torch.tensor([0.0 if slot in mine else float(c) for slot, c in enumerate(log_chance_M)])
@@ -291,3 +291,20 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(batch, tmp_path):
         assert torch.equal(value, resumed[name]), name
     assert not list(tmp_path.glob("*.safetensors")), "a run that has ended leaves no checkpoint"
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_nobody_is_asked_between_a_search_and_its_own_play():
+    """The search has told the answer; a search for something else has not."""
+    action_E = np.array([Action.PLAY, Action.SEARCH, Action.PLAY, Action.SEARCH, Action.PLAY, Action.PLAY], np.int8)
+    searched = from_events(
+        np.ones(6, np.int32),
+        np.array([1, 2, 2, 3, 4, 5], np.int32),
+        1_600_000_000_000 + np.arange(6) * ONE_MINUTE_MS,
+        action_E,
+        np.ones(6, np.float32),
+        num_users=1,
+        num_tracks=5,
+    )
+    windows = cut_windows(searched, np.ones(1, np.int32), 6)
+    [made] = batches(searched, windows, reading=READING, played_N=played_tracks(searched), seed=0)
+    assert made.is_asked_BL.tolist() == [[True, False, True, True, True, True]]

@@ -89,3 +89,13 @@ def is_target(history: History) -> Bool:
     """Tell which events are worth predicting: plays that are no skips."""
     is_play_BL = history.action_BL == Action.PLAY
     return np.asarray(is_play_BL & is_listen(history.action_BL, history.play_ratio_BL) & (history.track_BL != PADDING))
+
+
+def is_own_search(history: History) -> Bool:
+    """Tell which events are searches for the very track of the next one: then nobody is left to ask what comes next.
+
+    What is evaluated leaves them out too (see sequence.before_plays).
+    """
+    next_track_BL = np.concatenate([history.track_BL[:, 1:], np.full((len(history), 1), PADDING, np.int32)], axis=1)
+    is_search_BL = history.action_BL == Action.SEARCH
+    return np.asarray(is_search_BL & (history.track_BL == next_track_BL) & (history.track_BL != PADDING))

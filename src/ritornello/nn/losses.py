@@ -99,7 +99,7 @@ def next_plays(
     slot_BLR, is_target_BLR = targets_ahead(batch, reach)
     weight_BLR = torch.arange(1, reach + 1, dtype=torch.float32) ** -nearness * is_target_BLR
     weight_BLR = weight_BLR / weight_BLR.sum(dim=2, keepdim=True).clamp(min=1e-9)
-    row_P, place_P = torch.nonzero(batch.is_event_BL & is_target_BLR.any(dim=2), as_tuple=True)
+    row_P, place_P = torch.nonzero(batch.is_asked_BL & is_target_BLR.any(dim=2), as_tuple=True)
     raise_BL = log_chance_M[batch.slot_BL] * is_first(batch.slot_BL)
     returns_PO = own(batch.own_BLLF[row_P, place_P]) * batch.is_own_BLL[row_P, place_P]
     return torch.as_tensor(

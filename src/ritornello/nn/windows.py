@@ -16,7 +16,7 @@ from ritornello.contracts import Bool, Int32, Int64
 from ritornello.data import own_plays
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences, encode
-from ritornello.data.tokens import is_target, requests, tokens
+from ritornello.data.tokens import is_own_search, is_target, requests, tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +49,15 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """One batch of windows; `slot_BL` gives each event's place in `pool_M`, the tracks whose vectors are needed."""
+    """One batch of windows; `slot_BL` gives each event's place in `pool_M`, the tracks whose vectors are needed.
+
+    `is_asked_BL` marks the events after which a request may come.
+    """
 
     fold: int
     pool_M: Tensor
     slot_BL: Tensor
-    is_event_BL: Tensor
+    is_asked_BL: Tensor
     is_key_BL: Tensor
     is_target_BL: Tensor
     event_BLF: Tensor
@@ -117,7 +120,7 @@ def read_batch(
         fold=int(windows.user_W[0]) % reading.folds,
         pool_M=torch.from_numpy(pool_M.astype(np.int64)),
         slot_BL=torch.from_numpy(slot[: track_BL.size].reshape(track_BL.shape)),
-        is_event_BL=torch.from_numpy(track_BL != 0),
+        is_asked_BL=torch.from_numpy((track_BL != 0) & ~is_own_search(history)[:, -length:]),
         is_key_BL=torch.from_numpy(is_key_BL),
         is_target_BL=torch.from_numpy(is_target(history)[:, -length:] & ~outside_BL),
         event_BLF=torch.from_numpy(read.event_BLF.astype(np.int64)),
