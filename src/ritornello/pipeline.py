@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate
 from ritornello.data import features
 from ritornello.data.features import TrackStats
+from ritornello.data.sparse import values_at
 from ritornello.rank import Ranker
 from ritornello.recall import Channel
-from ritornello.recall.matrix import heard, values_at
 from ritornello.recall.merge import merge
+from ritornello.recall.query import heard
 from ritornello.schema import PADDING
 
 # Requests are answered so many at a time: it bounds memory, and a request's answer does not depend on its neighbours.

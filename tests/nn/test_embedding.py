@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ritornello.data.knowledge import Knowledge
-from ritornello.nn.embedding import ItemTower
+from ritornello.nn.embedding import ItemTower, Sums
 
 PLAYED, UNPLAYED, UNKNOWN = 1, 3, 4
 
@@ -33,11 +33,19 @@ def tower(given_TV: np.ndarray) -> ItemTower:
 def test_an_unplayed_track_lies_where_its_artist_does():
     made = tower(np.zeros((5, 0), np.float32))
     table_TE = made.table()
-    artist_D = made.attributes[0].weight[1, :-1].detach().numpy()
-    np.testing.assert_allclose(table_TE[UNPLAYED, :-1], artist_D / np.linalg.norm(artist_D), rtol=1e-5)
+    whole_E = (made.base_KTE[-1, PLAYED] + made.attributes[0].weight[1]).detach().numpy()
+    np.testing.assert_allclose(table_TE[UNPLAYED, :-1], whole_E[:-1] / np.linalg.norm(whole_E[:-1]), rtol=1e-5)
+    np.testing.assert_allclose(table_TE[UNPLAYED, -1], whole_E[-1], rtol=1e-5)
     assert not table_TE[UNKNOWN].any()
     assert not table_TE[0].any()
-    assert made.unplayed_height.item() == -5.0, "a track nobody has played begins as low as the least played one"
+    assert made.unplayed_height.item() == -5.0, "without an artist's tracks it begins in the (lower) middle of all"
+
+
+def test_the_middle_of_an_artist_leaves_the_track_itself_out():
+    sums = Sums(torch.tensor([0, 1, 1, 1, 2]), place := torch.tensor([[0.0, 0], [1, 2], [3, 4], [0, 0], [5, 6]]))
+    mean, is_there = sums(torch.tensor([1, 1, 1, 2, 0]), place[torch.tensor([1, 2, 3, 4, 0])])
+    assert mean.tolist() == [[3, 4], [1, 2], [2, 3], [0, 0], [0, 0]]
+    assert is_there.flatten().tolist() == [True, True, True, False, False]
 
 
 def test_a_given_vector_moves_a_track():

@@ -8,17 +8,21 @@ import torch
 
 from ritornello import recall
 from ritornello.data import own_plays, split
+from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, encode, from_events
-from ritornello.data.tokens import tokens
+from ritornello.data.tokens import GAP, tokens
+from ritornello.data.transitions import LAGS
 from ritornello.inference import Model
 from ritornello.nn import export, loop, losses, placement
+from ritornello.nn.attention import CausalBlock
 from ritornello.nn.embedding import OwnPlays
+from ritornello.nn.user_tower import sums
 from ritornello.nn.windows import Batch, Reading, batches, cut_windows, played_tracks
 from ritornello.recall.vector import Vector, VectorConfig
 from ritornello.runs import Run, running
 from ritornello.schema import ONE_MINUTE_MS, Action
 
-SMALL = VectorConfig(dim=8, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
+SMALL = VectorConfig(dim=8, code=3, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
 READING = Reading(source="plays", uniform=3, far=0.5, folds=2, num_tokens=40)
 
 
@@ -44,6 +48,18 @@ def batch(log) -> Batch:
     return next(batches(log, windows, reading=READING, played_N=played_tracks(log), seed=0))
 
 
+def known_of(sequences: Sequences) -> Knowledge:
+    """Return that nothing is known of the tracks."""
+    nothing_T = np.zeros(sequences.num_tracks + 1, np.int32)
+    return Knowledge(
+        artist_T=nothing_T,
+        album_T=nothing_T,
+        genre_T=nothing_T,
+        appeared_at_T=nothing_T.astype(np.int64),
+        given_TV=np.zeros((len(nothing_T), 0), np.float32),
+    )
+
+
 def tower(seed: int = 0):
     """Return a user tower in which nothing is zero."""
     torch.manual_seed(seed)
@@ -58,14 +74,21 @@ def tower(seed: int = 0):
 def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(length):
     rng = np.random.default_rng(length)
     track = torch.from_numpy(rng.normal(size=(3, length, 8)).astype(np.float32))
-    event, request = (torch.from_numpy(rng.integers(0, 6, (3, length, 3))) for _ in range(2))
+    after = torch.from_numpy(rng.normal(size=(3, max(length, LAGS), 8 + SMALL.code)).astype(np.float32))
+    after[:, : LAGS - min(length, LAGS)] = 0.0  # where a history is shorter than what leads on
+    event, request = (torch.from_numpy(rng.integers(0, 9, (3, length, 3)) % 6) for _ in range(2))
+    event[:, :, GAP] = torch.from_numpy(rng.integers(0, 9, (3, length)))  # some begin a session
     is_key = torch.from_numpy(rng.random((3, length)) < 0.7)
     made = tower()
     with torch.no_grad():
-        whole = made(track, event, request, is_key)[:, -1].numpy()
-        served = made.served(track, event, request[:, -1], is_key).numpy()
+        whole = made(track, after[:, -length:], event, request, is_key)[:, -1].numpy()
+        served = made.served(track, after[:, -LAGS:], event, request[:, -1], is_key).numpy()
     found = Model(export.export_user_tower(made, SMALL))(
-        track=track.numpy(), event=event.numpy(), request=request[:, -1].numpy(), is_key=is_key.numpy()
+        track=track.numpy(),
+        follow=after[:, -LAGS:].numpy(),
+        event=event.numpy(),
+        request=request[:, -1].numpy(),
+        is_key=is_key.numpy(),
     )
     np.testing.assert_allclose(served[:, :-1], whole, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found, served, rtol=1e-4, atol=1e-5)
@@ -74,6 +97,7 @@ def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(leng
 def test_a_graph_that_was_traced_once_takes_every_towers_weights():
     inputs = {
         "track": np.ones((1, 4, 8), np.float32),
+        "follow": np.ones((1, LAGS, 8 + SMALL.code), np.float32),
         "event": np.ones((1, 4, 3), np.int64),
         "request": np.ones((1, 3), np.int64),
         "is_key": np.ones((1, 4), bool),
@@ -85,11 +109,13 @@ def test_a_graph_that_was_traced_once_takes_every_towers_weights():
 def test_no_position_looks_ahead():
     made = tower()
     track = torch.randn(1, 6, 8)
+    after = torch.randn(1, 6, 8 + SMALL.code)
     feature, is_key = torch.ones(1, 6, 3, dtype=torch.long), torch.ones(1, 6, dtype=torch.bool)
-    other = track.clone()
-    other[:, 4:] = torch.randn(1, 2, 8)
+    other, other_after = track.clone(), after.clone()
+    other[:, 4:], other_after[:, 4:] = torch.randn(1, 2, 8), torch.randn(1, 2, 8 + SMALL.code)
     with torch.no_grad():
-        left, right = made(track, feature, feature, is_key), made(other, feature, feature, is_key)
+        left = made(track, after, feature, feature, is_key)
+        right = made(other, other_after, feature, feature, is_key)
     np.testing.assert_allclose(left[:, :4], right[:, :4], atol=1e-6)
     assert not np.allclose(left[:, 4:], right[:, 4:])
 
@@ -201,16 +227,6 @@ def test_tracks_are_placed_for_a_fold_without_its_users(log):
 
 def test_vectors_move_with_every_event_and_searches_count_where_they_are_the_source(log):
     known = split.before(log, int(log.at_E.max()))
-    from ritornello.data.knowledge import Knowledge
-
-    nothing_T = np.zeros(21, np.int32)
-    knowledge = Knowledge(
-        artist_T=nothing_T,
-        album_T=nothing_T,
-        genre_T=nothing_T,
-        appeared_at_T=nothing_T.astype(np.int64),
-        given_TV=np.zeros((21, 0), np.float32),
-    )
     settings = {"dim": 8, "width": 4, "length": 12, "folds": 2, "epochs": 1, "batch_events": 64, "uniform": 4}
     now = int(log.at_E.max())
     start, end = log.start_U[3], log.start_U[4]
@@ -218,7 +234,7 @@ def test_vectors_move_with_every_event_and_searches_count_where_they_are_the_sou
     is_search_E = log.action_E[start:end] == Action.SEARCH
     assert is_search_E.any()
     for source in ("plays", "searches", "both"):
-        channel = recall.make("vector", settings | {"source": source}).fit(known, now, knowledge)
+        channel = recall.make("vector", settings | {"source": source}).fit(known, now, known_of(known))
         assert isinstance(channel, Vector)
         vectors = [channel.encode(history)[0] for history in histories]
         for before, after, is_search in zip(vectors, vectors[1:], is_search_E[1:], strict=False):
@@ -308,3 +324,45 @@ def test_nobody_is_asked_between_a_search_and_its_own_play():
     windows = cut_windows(searched, np.ones(1, np.int32), 6)
     [made] = batches(searched, windows, reading=READING, played_N=played_tracks(searched), seed=0)
     assert made.is_asked_BL.tolist() == [[True, False, True, True, True, True]]
+
+
+@pytest.mark.parametrize(("length", "reach"), [(5, 3), (7, 20), (1, 4)])
+def test_the_ring_of_distances_gives_each_place_the_bias_of_its_distance(length, reach):
+    block = CausalBlock(8, heads=2, reach=reach, expansion=2, dropout=0.0)
+    torch.nn.init.normal_(block.bias_by_distance)
+    for num_queries in {1, length}:
+        found = block.bias(num_queries, length).detach()
+        for query in range(num_queries):
+            at = length - num_queries + query
+            for place in range(at + 1):
+                assert torch.equal(found[:, query, place], block.bias_by_distance[:, min(at - place, reach - 1)])
+
+
+def test_sums_begin_at_each_positions_start():
+    value = torch.arange(1.0, 6.0)[None, :, None]
+    assert sums(value, torch.tensor([[0, 0, 2, 2, 4]])).flatten().tolist() == [1.0, 3.0, 3.0, 7.0, 5.0]
+
+
+def test_placing_the_same_log_again_changes_nothing(log):
+    at = int(log.at_E.max()) + 1
+    first = Vector(SMALL).fit(log, at, known_of(log))
+    again = Vector(SMALL).refit(first, log, at, known_of(log))
+    np.testing.assert_allclose(again.track_TE, first.track_TE, atol=1e-5)
+    history = encode(log, np.arange(1, 13, dtype=np.int32), np.full(12, at))
+    np.testing.assert_allclose(again.encode(history), first.encode(history), rtol=1e-4, atol=1e-4)
+
+
+def test_a_newer_log_is_placed_under_what_an_older_one_has_taught(log):
+    """Nothing is trained, new tracks get a place, and one that was loaded from disk is trained anew."""
+    later = int(log.at_E.max()) + 1
+    older = split.select(log, log.track_E <= 15)
+    at = int(older.at_E.max()) + 1
+    first = Vector(SMALL).fit(older, at, known_of(older))
+    second = Vector(SMALL).refit(first, log, later, known_of(log))
+    assert (len(first.track_TE), len(second.track_TE)) == (16, 21)
+    assert second.track_TE[len(first.track_TE) :].any(axis=1).any()
+    for name, weight in first.towers.user.state_dict().items():
+        assert torch.equal(weight, second.towers.user.state_dict()[name])
+    loaded = Vector(SMALL).restore(first.arrays())
+    trained = Vector(SMALL).fit(log, later, known_of(log))
+    np.testing.assert_array_equal(Vector(SMALL).refit(loaded, log, later, known_of(log)).track_TE, trained.track_TE)

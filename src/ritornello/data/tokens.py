@@ -17,6 +17,7 @@ NUM_ACTIONS = max(Action) + 1
 NUM_SHARES = 6  # unknown, and fifths of the track
 NUM_GAPS = 24  # none, and doublings of a minute
 EVENT_SIZES = (NUM_ACTIONS, NUM_SHARES, NUM_GAPS)
+GAP = 2  # the place of the gap among an event's features
 REQUEST_SIZES = (NUM_GAPS, 24, 7)
 SOURCES = ("plays", "searches", "both")
 

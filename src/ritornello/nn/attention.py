@@ -51,9 +51,23 @@ class CausalBlock(nn.Module):
         query = query[:, :, length - num_queries :]
         distance_QL = torch.arange(length - num_queries, length)[:, None] - torch.arange(length)[None, :]
         is_open_BQL = (distance_QL >= 0)[None] & is_key_BL[:, None, :]
-        bias_HQL = self.bias_by_distance[:, distance_QL.clamp(0, self.bias_by_distance.shape[1] - 1)]
+        bias_HQL = self.bias(num_queries, length)
         logit_BHQL = query @ key.transpose(2, 3) * (dim // self.heads) ** -0.5 + bias_HQL
         share_BHQL = torch.softmax(logit_BHQL.masked_fill(~is_open_BQL[:, None], -1e9), dim=-1)
         share_BHQL = share_BHQL * is_open_BQL[:, None]  # a position that may look at nothing gets nothing
         mixed_BQD = (share_BHQL @ value).transpose(1, 2).reshape(batch, num_queries, dim)
         return torch.as_tensor(self.dropout(self.mix(mixed_BQD)))
+
+    def bias(self, num_queries: int, length: int) -> Tensor:
+        """Return the bias [H, Q, L] of the last Q positions for each place, by how far back it lies; ahead it has no meaning.
+
+        Row q begins one step later in one ring of distances than row q - 1: copies of the ring, cut a step short each, are
+        the rows, with no look-up of every entry.
+        """
+        farthest = self.bias_by_distance.shape[1] - 1
+        if num_queries == 1:
+            return self.bias_by_distance.index_select(1, torch.arange(length).flip(0).clamp(max=farthest))[:, None]
+        back_R = torch.cat([torch.zeros(1, dtype=torch.int64), torch.arange(1, 2 * length).flip(0)]).clamp(max=farthest)
+        ring_HLR = self.bias_by_distance.index_select(1, back_R)[:, None].expand(self.heads, length, 2 * length)
+        cut_HLR = ring_HLR.reshape(self.heads, -1)[:, : length * (2 * length - 1)].view(self.heads, length, -1)
+        return torch.as_tensor(cut_HLR[:, length - num_queries :, :length])

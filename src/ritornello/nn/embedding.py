@@ -1,9 +1,10 @@
 """The item tower and the embedding of events and requests.
 
 A track's direction is the sum of vectors for its id, artist, album and genre and of a map of its given (audio, text) vector,
-on the unit sphere; its height, one number more, is how much it is played whoever asks. What is known of a track places it
-before anybody has played it. T tracks, N tracks asked for, D embedding, E = D + 1, K folds of users, A attributes,
-V dimensions of a given vector, B batch, L history length, P positions, O own tracks of a row, F features.
+on the unit sphere; its height, one number more, is how much it is played whoever asks. Before anybody has played it, it lies in
+the middle of what has been played of its artist, album and genre. T tracks, N tracks asked for, D embedding, E = D + 1,
+C dimensions of a code, K folds of users, A attributes, S values of one, V dimensions of a given vector, B batch,
+L history length, P positions, O own tracks of a row, F features.
 """
 
 import numpy as np
@@ -25,38 +26,68 @@ class ItemTower(nn.Module):
     given_TV: Tensor
     base_KTE: Tensor
 
-    def __init__(self, base_KTE: Tensor, knowledge: Knowledge, *, id_dropout: float) -> None:
+    def __init__(self, base_KTE: Tensor, knowledge: Knowledge, *, id_dropout: float, code: int = 0) -> None:
         super().__init__()
         track_TE = base_KTE[-1]
         self.id_dropout = id_dropout
+        self.dim = track_TE.shape[1] - 1 - code
         known = [column_T for column_T in (knowledge.artist_T, knowledge.album_T, knowledge.genre_T) if column_T.any()]
         attribute_TA = np.stack(known, axis=1) if known else np.zeros((len(track_TE), 0), np.int32)
         self.register_buffer("attribute_TA", torch.from_numpy(attribute_TA.astype(np.int64)), persistent=False)
         self.register_buffer("given_TV", torch.from_numpy(np.array(knowledge.given_TV)), persistent=False)
         self.register_buffer("base_KTE", base_KTE, persistent=False)
-        self.track = nn.Embedding(track_TE.shape[0], track_TE.shape[1], sparse=True)
+        self.track = nn.Embedding(track_TE.shape[0], self.dim + 1, sparse=True)
         with torch.no_grad():
             self.track.weight.zero_()
         self.attributes = nn.ModuleList(
-            nn.Embedding(int(column_T.max()) + 1, track_TE.shape[1], sparse=True) for column_T in attribute_TA.T
+            nn.Embedding(int(column_T.max()) + 1, self.dim + 1, sparse=True) for column_T in attribute_TA.T
         )
         for table in self.attributes:
             nn.init.zeros_(torch.as_tensor(table.weight))
         width = knowledge.given_TV.shape[1]
-        self.from_given = nn.Linear(width, track_TE.shape[1], bias=False) if width else None
+        self.from_given = nn.Linear(width, self.dim + 1, bias=False) if width else None
         played_height = track_TE[track_TE.any(dim=1), -1]
-        self.unplayed_height = nn.Parameter(played_height.amin() if len(played_height) else torch.tensor(0.0))
+        self.unplayed_height = nn.Parameter(played_height.median() if len(played_height) else torch.tensor(0.0))
+        self.sums = nn.ModuleList(
+            Sums(self.attribute_TA[:, column], self.place(torch.arange(len(track_TE)), -1))
+            for column in range(attribute_TA.shape[1])
+        )
 
     def forward(self, track_N: Tensor, fold: int = -1) -> Tensor:
         """Return directions and heights [N, D + 1] as placed without a fold of users; zeros where nothing is known."""
-        base_NE = self.base_KTE[fold, track_N]
+        base_NE = self.place(track_N, fold)
         known_NE, is_known_N1 = self.describe(track_N)
         is_told_N1 = base_NE.any(dim=1, keepdim=True)
         if self.training and self.id_dropout:  # now and then a track has to be told by what is known of it alone
             is_told_N1 = is_told_N1 & ((torch.rand(len(track_N), 1) >= self.id_dropout) | ~is_known_N1)
-        whole_NE = (base_NE + self.track(track_N)) * is_told_N1 + known_NE
-        height_N1 = whole_NE[:, -1:] + self.unplayed_height * ~is_told_N1
-        return torch.cat([nn.functional.normalize(whole_NE[:, :-1], dim=-1, eps=1e-6), height_N1], dim=1)
+        middle_NE, has_middle_N1 = self.middle(track_N)
+        whole_NE = torch.where(is_told_N1, base_NE + self.track(track_N), middle_NE) + known_NE
+        height_N1 = whole_NE[:, -1:] + self.unplayed_height * ~(is_told_N1 | has_middle_N1)
+        direction_ND = nn.functional.normalize(whole_NE[:, :-1], dim=-1, eps=1e-6)
+        code_NC = self.base_KTE[fold, track_N, self.dim : -1]
+        return torch.cat([direction_ND, code_NC * is_told_N1, height_N1], dim=1)
+
+    def place(self, track_N: Tensor, fold: int) -> Tensor:
+        """Return directions and heights [N, D + 1] at first, without codes."""
+        base_NC = self.base_KTE[fold, track_N]
+        return torch.cat([base_NC[:, : self.dim], base_NC[:, -1:]], dim=1)
+
+    def middle(self, track_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where the others of a track's artist, album and genre lie [N, D + 1], and whether there are any [N, 1].
+
+        Mean directions are summed: those of one album agree and are long, those of a genre hardly count. Heights are averaged.
+        """
+        own_NE = self.place(track_N, -1)
+        sum_NE, number_N1 = torch.zeros_like(own_NE), torch.zeros(len(track_N), 1)
+        for column, sums in enumerate(self.sums):
+            mean_NE, is_there_N1 = sums(self.attribute_TA[track_N, column], own_NE)
+            sum_NE, number_N1 = sum_NE + mean_NE, number_N1 + is_there_N1
+        height_N1 = sum_NE[:, -1:] / number_N1.clamp(min=1)
+        return torch.cat([sum_NE[:, :-1], height_N1], dim=1), number_N1 > 0
+
+    def directions(self, fold: int) -> Float32:
+        """Return where tracks are placed at first without a fold of users [T, D]."""
+        return np.asarray(self.base_KTE[fold, :, :-1].numpy())
 
     @torch.no_grad()
     def table(self, fold: int = -1) -> Float32:
@@ -83,6 +114,28 @@ class ItemTower(nn.Module):
         return known_NE, is_known_N1
 
 
+class Sums(nn.Module):
+    """The sums over what has been played of each artist (album, genre), for the mean of all its tracks but one."""
+
+    sum_SE: Tensor
+    count_S: Tensor
+
+    def __init__(self, attribute_T: Tensor, place_TE: Tensor) -> None:
+        super().__init__()
+        is_played_T = place_TE.any(dim=1) & (attribute_T > 0)
+        size = int(attribute_T.max()) + 1
+        sum_SE = torch.zeros(size, place_TE.shape[1]).index_add_(0, attribute_T[is_played_T], place_TE[is_played_T])
+        self.register_buffer("sum_SE", sum_SE, persistent=False)
+        self.register_buffer("count_S", torch.bincount(attribute_T[is_played_T], minlength=size), persistent=False)
+
+    def forward(self, attribute_N: Tensor, own_NE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means [N, E] without the tracks themselves, zeros where nothing is left, and where there is [N, 1]."""
+        is_known_N1 = (attribute_N > 0)[:, None]
+        count_N1 = (self.count_S[attribute_N][:, None] - own_NE.any(dim=1, keepdim=True).long()) * is_known_N1
+        mean_NE = (self.sum_SE[attribute_N] - own_NE) / count_N1.clamp(min=1)
+        return mean_NE * (count_N1 > 0), count_N1 > 0
+
+
 class EventEmbedding(nn.Module):
     """The sum of one vector per feature, each out of a small table that begins with zeros."""
 
@@ -94,7 +147,8 @@ class EventEmbedding(nn.Module):
 
     def forward(self, feature_BLF: Tensor) -> Tensor:
         """Return the vectors [B, L, D] of rows of features."""
-        return torch.stack([table(feature_BLF[..., place]) for place, table in enumerate(self.tables)]).sum(dim=0)
+        first, *others = [table(feature_BLF[..., place]) for place, table in enumerate(self.tables)]
+        return torch.as_tensor(sum(others, first))
 
 
 class Lookup(torch.autograd.Function):

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from ritornello.data.tokens import EVENT_SIZES, REQUEST_SIZES
+from ritornello.data.transitions import LAGS
 from ritornello.nn.user_tower import UserTower
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
@@ -27,8 +28,8 @@ class Served(nn.Module):
         super().__init__()
         self.tower = tower
 
-    def forward(self, track: Tensor, event: Tensor, request: Tensor, is_key: Tensor) -> Tensor:
-        return self.tower.served(track, event, request, is_key)
+    def forward(self, track: Tensor, follow: Tensor, event: Tensor, request: Tensor, is_key: Tensor) -> Tensor:
+        return self.tower.served(track, follow, event, request, is_key)
 
 
 def make_user_tower(config: "VectorConfig") -> UserTower:
@@ -46,8 +47,11 @@ def make_user_tower(config: "VectorConfig") -> UserTower:
 
 
 def export_user_tower(tower: UserTower, config: "VectorConfig") -> bytes:
-    """Return the tower as an ONNX model: track [B, L, D], event [B, L, F], request [B, F], is_key [B, L] to user [B, D + 1]."""
-    shape = (config.dim, config.pooling, config.width, config.blocks, config.heads, config.length)
+    """Return the tower as an ONNX model.
+
+    From track [B, L, D], follow [B, J, C], event [B, L, F], request [B, F] and is_key [B, L] to the user [B, C + 1].
+    """
+    shape = (config.dim, config.pooling, config.code_size, config.width, config.blocks, config.heads, config.length)
     if shape not in TRACED:
         TRACED[shape] = trace(config)
     model = onnx.ModelProto()
@@ -65,6 +69,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
     """Trace the graph of a configuration's tower, with fresh weights that are to be replaced."""
     example = (
         torch.zeros(2, 5, config.dim),
+        torch.zeros(2, LAGS, config.dim + config.code_size),
         torch.zeros(2, 5, len(EVENT_SIZES), dtype=torch.int64),
         torch.zeros(2, len(REQUEST_SIZES), dtype=torch.int64),
         torch.ones(2, 5, dtype=torch.bool),
@@ -81,6 +86,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
             optimize=False,  # keeps every weight under its own name; the runtime optimises when it loads
             dynamic_shapes={
                 "track": {0: any_size, 1: any_size},
+                "follow": {0: any_size},
                 "event": {0: any_size, 1: any_size},
                 "request": {0: any_size},
                 "is_key": {0: any_size, 1: any_size},

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from ritornello.contracts import Float32
-from ritornello.data import split
+from ritornello.data import split, transitions
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.schema import ONE_DAY_MS
@@ -35,23 +35,41 @@ class Placing(Protocol):
 
 
 TREND_PRIOR = 1.0
+KEPT = 100  # tracks that follow a track
 OVERSAMPLED, ITERATIONS = 16, 4
 
 
-def place_tracks(sequences: Sequences, size: int, config: Placing) -> Tensor:
+def place_tracks(sequences: Sequences, size: int, config: Placing, *, code: int = 0) -> Tensor:
     """Return directions and heights [K + 1, T, D + 1]: without each fold of users, and of all; zeros where nobody played.
 
     A place that a user's own plays have shaped knows what the user plays next. Towers that learned from such places would trust
     them as they never may again; so those of a fold learn from places made without it (cross-fitting), turned onto the final
     ones.
     """
-    whole_TE = place(sequences, size, config)
+    whole_TE = place(sequences, size, config, code=code)
     fold_E = sequences.user_E % config.folds
     parts = []
     for fold in range(config.folds):
-        part_TE = place(split.select(sequences, fold_E != fold), size, config) if config.folds > 1 else whole_TE
-        parts.append(np.c_[part_TE[:, :-1] @ turn(part_TE[:, :-1], whole_TE[:, :-1]), part_TE[:, -1]])
+        part_TE = (
+            place(split.select(sequences, fold_E != fold), size, config, code=code) if config.folds > 1 else whole_TE
+        )
+        near = slice(0, config.dim)
+        parts.append(np.c_[part_TE[:, near] @ turn(part_TE[:, near], whole_TE[:, near]), part_TE[:, near.stop :]])
     return torch.from_numpy(np.stack([*parts, whole_TE]).astype(np.float32))
+
+
+def place_again(sequences: Sequences, size: int, config: Placing, earlier_TE: Float32, *, code: int) -> Tensor:
+    """Return the places [1, T, D + C + 1] that a newer log gives, turned onto those that an earlier one gave."""
+    place_TE = place(sequences, size, config, code=code)
+    near, both = slice(0, config.dim), slice(0, min(len(earlier_TE), size))
+    place_TE[:, near] = place_TE[:, near] @ turn(place_TE[both, near], earlier_TE[both, near])
+    return torch.from_numpy(place_TE)[None]
+
+
+def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_array]:
+    """Return how likely tracks follow each other [T, T]: without each fold of users, and by all."""
+    parts = [split.select(sequences, sequences.user_E % folds != fold) for fold in range(folds if folds > 1 else 0)]
+    return [transitions.chances(part, size, lags=transitions.LAGS, keep=KEPT) for part in [*parts, sequences]]
 
 
 def turn(from_TD: Float32, to_TD: Float32) -> Float32:
@@ -60,17 +78,28 @@ def turn(from_TD: Float32, to_TD: Float32) -> Float32:
     return np.asarray(left @ right, dtype=np.float32)
 
 
-def place(sequences: Sequences, size: int, config: Placing) -> Float32:
-    """Return unit directions and heights [T, D + 1]."""
+def place(sequences: Sequences, size: int, config: Placing, *, code: int) -> Float32:
+    """Return directions, codes and heights [T, D + C + 1], the first two of length 1; zeros where nobody has played."""
     is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
     count_T = np.bincount(sequences.track_E[is_used_E], minlength=size)
-    generator = np.random.default_rng(config.seed)
-    track_TD = generator.normal(0.0, config.dim**-0.5, (size, config.dim)).astype(np.float32)
+    near_TD = noise(size, config.dim, seed=[config.seed, 0]) * config.dim**-0.5
     if config.svd:
-        track_TD = 0.1 * track_TD + decompose(sequences, size, config)  # noise keeps tracks of no component apart
-    track_TD /= np.maximum(np.linalg.norm(track_TD, axis=1, keepdims=True), 1e-9)
+        near_TD = 0.1 * near_TD + decompose(sequences, size, config)  # noise keeps tracks of no component apart
     height_T = np.log(np.maximum(count_T, 1) / max(count_T.sum(), 1)).astype(np.float32)
-    return np.asarray(np.c_[track_TD, height_T] * (count_T > 0)[:, None], dtype=np.float32)
+    return np.asarray(
+        np.c_[unit(near_TD), unit(noise(size, code, seed=[config.seed, 1])), height_T] * (count_T > 0)[:, None],
+        dtype=np.float32,
+    )
+
+
+def noise(size: int, dim: int, *, seed: list[int]) -> Float32:
+    """Return random numbers [T, D]; a track keeps its own when more come after it."""
+    return np.random.default_rng(seed).normal(size=(size, dim)).astype(np.float32)
+
+
+def unit(vector_TD: Float32) -> Float32:
+    """Return vectors of length 1."""
+    return np.asarray(vector_TD / np.maximum(np.linalg.norm(vector_TD, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def trend(sequences: Sequences, at: int, size: int, config: Placing) -> Float32:

@@ -3,12 +3,13 @@
 T tracks, D embedding, E = D + 1 with the height, M tracks of a batch's pool, B batch, L history length.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from ritornello.contracts import Float32, History
@@ -16,6 +17,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
 from ritornello.data.tokens import tokens
+from ritornello.data.transitions import follow
 from ritornello.nn import losses, placement
 from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
@@ -32,39 +34,66 @@ class Fitted:
     """What a channel keeps: all tracks' vectors, the user tower as ONNX, what own plays do, and the curve."""
 
     track_TE: Float32
+    links_TT: csr_array
     tower: bytes
     returns: list[Float32]
     curve: Curve
+    towers: "TwoTowers"
 
 
 class TwoTowers(nn.Module):
     """The towers and the temperature of their cosine."""
 
-    def __init__(self, config: "VectorConfig", knowledge: Knowledge, base_KTE: Tensor) -> None:
+    def __init__(
+        self, config: "VectorConfig", knowledge: Knowledge, base_KTE: Tensor, links_K: Sequence[csr_array]
+    ) -> None:
         super().__init__()
-        self.item = ItemTower(base_KTE, knowledge, id_dropout=config.id_dropout)
+        self.dim = config.dim
+        self.links_K = links_K
+        self.item = ItemTower(base_KTE, knowledge, id_dropout=config.id_dropout, code=config.code_size)
         self.user = make_user_tower(config)
         self.own = OwnPlays(OWN_SIZES)
 
     def loss(self, batch: Batch, log_chance_M: Tensor, *, reach: int, nearness: float) -> Tensor:
         """Return the loss of a batch; see losses.next_plays."""
         pool_ME = self.item(batch.pool_M, batch.fold)
-        pool_MD, height_M = pool_ME[:, :-1], pool_ME[:, -1]
-        track_BLD = nn.functional.embedding(batch.slot_BL, pool_MD)
-        user_BLD = self.user(track_BLD, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
+        pool_MC, height_M = pool_ME[:, :-1], pool_ME[:, -1]
+        track_BLD = nn.functional.embedding(batch.slot_BL, pool_MC[:, : self.dim])
+        next_MC = torch.from_numpy(self.links_K[batch.fold][batch.pool_M.numpy()] @ self.item.directions(batch.fold))
+        next_BLC = nn.functional.embedding(batch.slot_BL, next_MC) * batch.is_key_BL[:, :, None]
+        user_BLC = self.user(track_BLD, next_BLC, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
         return losses.next_plays(
-            user_BLD, pool_MD, height_M, log_chance_M, self.own, batch=batch, reach=reach, nearness=nearness
+            user_BLC, pool_MC, height_M, log_chance_M, self.own, batch=batch, reach=reach, nearness=nearness
         )
 
 
 def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
     """Train on sequences that end before `at`."""
-    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
+    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config, code=config.code_size)
+    links_K = placement.follow_tracks(sequences, knowledge.num_tracks + 1, folds=config.folds)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = TwoTowers(config, knowledge, base_KTE)
+        model = TwoTowers(config, knowledge, base_KTE, links_K)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
     curve = optimise(model, sequences, at, heldout, config)
+    return finish(model, sequences, at, config, curve)
+
+
+def refit(earlier: TwoTowers, sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
+    """Place the tracks of a newer log under towers that were trained on an earlier one; nothing is trained."""
+    size = knowledge.num_tracks + 1
+    base_1TE = placement.place_again(sequences, size, config, earlier.item.base_KTE[-1].numpy(), code=config.code_size)
+    links_TT = placement.follow_tracks(sequences, size, folds=1)
+    model = TwoTowers(config, knowledge, base_1TE, links_TT)
+    weights = model.state_dict()
+    for name, value in earlier.state_dict().items():
+        weights[name][tuple(map(slice, value.shape))] = value  # rows of newer tracks and artists stay as they begin
+    model.load_state_dict(weights)
+    return finish(model, sequences, at, config, Curve())
+
+
+def finish(model: TwoTowers, sequences: Sequences, at: int, config: "VectorConfig", curve: Curve) -> Fitted:
+    """Bring the tracks' heights up to date and make ready what is served."""
     model.eval()
     track_TE = model.item.table()
     track_TE[1:, -1] += placement.trend(sequences, at, len(track_TE), config)[1:]
@@ -72,9 +101,11 @@ def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConf
     placement.lift(track_TE, returns, scale=model.user.largest_scale())
     return Fitted(
         track_TE=track_TE,
+        links_TT=model.links_K[-1],
         tower=export_user_tower(model.user, config),
         returns=returns,
         curve=curve,
+        towers=model,
     )
 
 
@@ -128,10 +159,12 @@ def scorer(model: TwoTowers, config: "VectorConfig") -> Callable[[History], Floa
     placed = [model.item.table(fold) for fold in range(config.folds)]
 
     def score(history: History) -> Float32:
-        track_TE = placed[history.user_B[0] % config.folds]
+        fold = history.user_B[0] % config.folds
+        track_TE, links = placed[fold], model.links_K[fold]
         read = tokens(history, source=config.source, length=config.length)
         user_BE = model.user.served(
-            torch.from_numpy(track_TE[:, :-1])[torch.from_numpy(read.track_BL.astype(np.int64))],
+            torch.from_numpy(track_TE[:, : config.dim])[torch.from_numpy(read.track_BL.astype(np.int64))],
+            torch.from_numpy(follow(links, track_TE[:, :-1], read.track_BL, read.is_key_BL)),
             torch.from_numpy(read.event_BLF.astype(np.int64)),
             torch.from_numpy(read.request_BLF[:, -1].astype(np.int64)),
             torch.from_numpy(read.is_key_BL),

@@ -6,14 +6,18 @@ neither attention nor the newest event alone is read.
 B batch, L history length, D embedding, W width of the attention, F features.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from ritornello.data.tokens import EVENT_SIZES, REQUEST_SIZES
+from ritornello.data.tokens import EVENT_SIZES, GAP, REQUEST_SIZES
+from ritornello.data.transitions import LAGS
 from ritornello.nn.attention import CausalBlock
 from ritornello.nn.embedding import EventEmbedding
 
-NUM_GATES = 4
+NEXT, CODE, NUM_GATES = 4, 5, 7
+SESSION_GAP = 6  # doublings of a minute: half an hour
 GATE_STEP = 5.0  # gates have farther to go than weights
 
 
@@ -44,10 +48,16 @@ class UserTower(nn.Module):
         nn.init.eye_(self.from_average.weight)
         if num_blocks:
             self.narrow_in = nn.Linear(dim, width, bias=False)
+            self.from_session = nn.Linear(dim, dim, bias=False)
+            nn.init.eye_(self.from_session.weight)
             self.from_last = nn.Linear(dim, dim, bias=False)
             nn.init.eye_(self.from_last.weight)
             self.from_state = nn.Linear(width, dim, bias=False)
             nn.init.zeros_(self.from_state.weight)
+            self.from_next = nn.Linear(dim, dim, bias=False)
+            nn.init.eye_(self.from_next.weight)
+            self.code_scale = nn.Parameter(torch.tensor(1.0))
+            self.lag = nn.Parameter(0.6 ** torch.arange(LAGS))
         self.request = EventEmbedding(dim, REQUEST_SIZES)
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(size, NUM_GATES)) for size in REQUEST_SIZES)
         self.norm = nn.RMSNorm(dim)
@@ -57,7 +67,9 @@ class UserTower(nn.Module):
         nn.init.zeros_(self.narrow.bias)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, track_BLD: Tensor, event_BLF: Tensor, request_BLF: Tensor, is_key_BL: Tensor) -> Tensor:
+    def forward(
+        self, track_BLD: Tensor, next_BLC: Tensor, event_BLF: Tensor, request_BLF: Tensor, is_key_BL: Tensor
+    ) -> Tensor:
         """Return the vectors [B, L, D] of the user before each position's request, as long as the model is sure."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
         count_BL = is_key_BL.cumsum(dim=1).clamp(min=1).to(event_BLD.dtype)
@@ -67,14 +79,26 @@ class UserTower(nn.Module):
         state_BLW = self.narrow_in(event_BLD)
         for block in self.blocks:
             state_BLW = block(state_BLW, is_key_BL)
-        return self.read((average_BLD, event_BLD, state_BLW), request_BLF)
+        follow_BLC = torch.zeros_like(next_BLC)
+        for lag in range(min(LAGS, next_BLC.shape[1])):
+            follow_BLC = (
+                follow_BLC + self.lag[lag] * nn.functional.pad(next_BLC, (0, 0, lag, 0))[:, : next_BLC.shape[1]]
+            )
+        is_start_BL = event_BLF[..., GAP] >= SESSION_GAP
+        start_BL = torch.where(is_start_BL, torch.arange(is_start_BL.shape[1]), 0).cummax(dim=1).values
+        session_BLD = sums(event_BLD, start_BL) / sums(is_key_BL[:, :, None].to(event_BLD.dtype), start_BL).clamp(min=1)
+        return self.read((average_BLD, session_BLD, event_BLD, state_BLW), request_BLF, follow_BLC)
 
-    def served(self, track_BLD: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor) -> Tensor:
+    def served(
+        self, track_BLD: Tensor, next_BJC: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor
+    ) -> Tensor:
         """Return what the last position is compared with tracks by [B, D + 1]: the vector, and 1 for the height."""
-        user_BD = self.last(track_BLD, event_BLF, request_BF, is_key_BL)
+        user_BD = self.last(track_BLD, next_BJC, event_BLF, request_BF, is_key_BL)
         return torch.cat([user_BD, torch.ones_like(user_BD[:, :1])], dim=1)
 
-    def last(self, track_BLD: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor) -> Tensor:
+    def last(
+        self, track_BLD: Tensor, next_BJC: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor
+    ) -> Tensor:
         """Return the vector [B, D] of the user at the last position alone."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
         count_B1 = is_key_BL.sum(dim=1, keepdim=True).clamp(min=1).to(event_BLD.dtype)
@@ -87,18 +111,28 @@ class UserTower(nn.Module):
         final = self.blocks[-1]
         assert isinstance(final, CausalBlock)
         state_B1W = final.last(state_BLW, is_key_BL)
-        return self.read((average_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF)
+        is_start_BL = event_BLF[..., GAP] >= SESSION_GAP
+        later_BL = is_start_BL.flip(1).cumsum(dim=1).flip(1) - is_start_BL.long()
+        is_running_BL1 = (is_key_BL & (later_BL == 0))[:, :, None]
+        session_BD = (event_BLD * is_running_BL1).sum(dim=1) / is_running_BL1.sum(dim=1).clamp(min=1)
+        return self.read(
+            (average_BD, session_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF, self.lag.flip(0) @ next_BJC
+        )
 
     def largest_scale(self) -> float:
         """Return a length that no vector exceeds."""
         highest = sum(float(gate[:, -1].detach().max()) for gate in self.gates)
-        return float((self.log_scale.detach() + GATE_STEP * highest).exp())
+        near = float((self.log_scale.detach() + GATE_STEP * highest).exp())
+        if not len(self.blocks):
+            return near
+        most = sum(float((GATE_STEP * gate[:, CODE].detach()).max()) for gate in self.gates)
+        return near + float(self.code_scale.detach() ** 2 * self.lag.detach().abs().sum()) * math.exp(most)
 
     def embed(self, track_BLD: Tensor, event_BLF: Tensor, is_key_BL: Tensor) -> Tensor:
         """Add what happened to the vector of the track; events that do not count are zeros."""
         return torch.mul(self.dropout(self.scale * track_BLD + self.event(event_BLF)), is_key_BL[:, :, None])
 
-    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor) -> Tensor:
+    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor, follow_BLC: Tensor | None = None) -> Tensor:
         """Put average, newest event and attention together, each as far as the kind of request asks for it.
 
         Who comes back after weeks is asked about a taste, who is in the middle of a session about the next track; how much is
@@ -106,10 +140,23 @@ class UserTower(nn.Module):
         """
         gate_BLG = sum(GATE_STEP * gate[request_BLF[..., place]] for place, gate in enumerate(self.gates))
         assert isinstance(gate_BLG, Tensor)
-        maps = (self.from_average, self.from_last, self.from_state) if len(parts) > 1 else (self.from_average,)
         user_BLD = self.request(request_BLF)
+        maps = (self.from_average, self.from_session, self.from_last, self.from_state)[: len(parts)]
         for place, (part, read) in enumerate(zip(parts, maps, strict=True)):
             user_BLD = user_BLD + read(part) * gate_BLG[..., place, None].exp()
+        if follow_BLC is not None:
+            dim = user_BLD.shape[-1]
+            near_BLD, code_BLC = follow_BLC[..., :dim], follow_BLC[..., dim:]
+            user_BLD = user_BLD + self.scale * self.from_next(near_BLD) * gate_BLG[..., NEXT, None].exp()
+            code_BLC = code_BLC * self.code_scale**2 * gate_BLG[..., CODE, None].exp()
         hidden_BLF = nn.functional.gelu(self.widen(self.norm(user_BLD)), approximate="tanh")
         scale_BL1 = (self.log_scale + gate_BLG[..., -1:]).exp()
-        return nn.functional.normalize(user_BLD + self.narrow(hidden_BLF), dim=-1) * scale_BL1
+        user_BLD = nn.functional.normalize(user_BLD + self.narrow(hidden_BLF), dim=-1) * scale_BL1
+        return user_BLD if follow_BLC is None else torch.cat([user_BLD, code_BLC], dim=-1)
+
+
+def sums(value_BLD: Tensor, start_BL: Tensor) -> Tensor:
+    """Return the sums [B, L, D] over each position's places from its start on."""
+    total_BLD = value_BLD.cumsum(dim=1)
+    before_BLD = total_BLD - value_BLD
+    return total_BLD - before_BLD.gather(1, start_BL[:, :, None].expand(value_BLD.shape))

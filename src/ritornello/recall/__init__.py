@@ -5,7 +5,7 @@ matrix or as vectors (see scores.py). Everything else, the best k, filters, merg
 """
 
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,15 @@ class Channel(Protocol):
         ...
 
 
+@runtime_checkable
+class Continued(Protocol):
+    """What a channel can do whose training is dear: take up what an earlier one of its kind has learned."""
+
+    def refit(self, earlier: Self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Learn from sequences that end before `at`, and go on with those of `earlier`."""
+        ...
+
+
 CHANNELS = {
     "popular": "ritornello.recall.popular:Popular",
     "fresh": "ritornello.recall.fresh:Fresh",
@@ -61,6 +70,15 @@ def make(name: str, settings: dict[str, object] | None = None) -> Channel:
     """
     component = plugins.find("recall channel", name, CHANNELS)
     return cast(Channel, plugins.configured(component, settings, where=f"recall.{name}"))
+
+
+def fit(
+    channel: Channel, sequences: Sequences, at: int, knowledge: Knowledge, *, earlier: Channel | None = None
+) -> Channel:
+    """Fit a channel, on what an `earlier` one of the same kind has learned where there is one and the channel can."""
+    if isinstance(channel, Continued) and type(earlier) is type(channel):
+        return cast(Channel, channel.refit(earlier, sequences, at, knowledge))
+    return channel.fit(sequences, at, knowledge)
 
 
 def save(channel: Channel, folder: Path) -> None:

@@ -16,8 +16,9 @@ from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
+from ritornello.data.sparse import sum_pairs
 from ritornello.recall.item2item import recency
-from ritornello.recall.matrix import query, sum_pairs
+from ritornello.recall.query import query
 from ritornello.recall.scores import VectorScores
 from ritornello.schema import ONE_DAY_MS
 

@@ -19,18 +19,9 @@ from ritornello.contracts import Float32, History, Int32, Int64
 from ritornello.data.graph import KnownEdges, name_of
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
+from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import recency
-from ritornello.recall.matrix import (
-    empty,
-    heard,
-    inverse,
-    keep_best,
-    pack,
-    query,
-    scale_rows,
-    sum_pairs,
-    unpack,
-)
+from ritornello.recall.query import heard, query
 from ritornello.recall.relation_weights import learn
 from ritornello.recall.scores import SparseScores
 from ritornello.recall.walks import Step, Steps, best_paths, make_steps

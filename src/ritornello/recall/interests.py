@@ -17,8 +17,8 @@ from ritornello.data.distinct import Distinct, distinct, live_interests
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
+from ritornello.data.sparse import sum_pairs
 from ritornello.recall import capsules
-from ritornello.recall.matrix import sum_pairs
 from ritornello.recall.scores import InterestScores
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]

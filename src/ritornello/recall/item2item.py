@@ -15,7 +15,8 @@ from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
-from ritornello.recall.matrix import cosine_items, empty, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import cosine_items, empty, pack, scale_rows, sum_pairs, unpack
+from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Candidates, History, Int32, Only
 from ritornello.recall import Channel
-from ritornello.recall.matrix import heard
+from ritornello.recall.query import heard
 from ritornello.schema import PADDING
 
 FUSION_OFFSET = 60

@@ -11,7 +11,7 @@ from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
-from ritornello.recall.matrix import query
+from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 

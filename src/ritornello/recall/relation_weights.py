@@ -19,7 +19,7 @@ from ritornello.data import split
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences, encode
-from ritornello.recall.matrix import values_at
+from ritornello.data.sparse import values_at
 from ritornello.schema import ONE_DAY_MS
 
 # The last days before the fit, how many users, how much of a history, pairs not played for each played one.

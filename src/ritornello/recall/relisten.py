@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
-from ritornello.recall.matrix import query
+from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 
 ONE_MINUTE_HOURS = 1.0 / 60.0

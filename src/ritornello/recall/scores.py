@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import Bool, Float32, Int32, Only
-from ritornello.recall.matrix import SMALL, best_of_rows, values_at
+from ritornello.data.sparse import SMALL, best_of_rows, values_at
 from ritornello.schema import PADDING
 
 

@@ -14,8 +14,9 @@ from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
+from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import session_keys
-from ritornello.recall.matrix import empty, inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import PADDING
 

@@ -9,10 +9,10 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
-from ritornello.recall.item2item import session_keys
-from ritornello.recall.matrix import empty, inverse, keep_best, pack, query, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import empty, pack, unpack
+from ritornello.data.transitions import chances
+from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 
 
@@ -35,20 +35,8 @@ class Transitions:
         self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
-        key_E, track_E = session_keys(sequences)[is_used_E], sequences.track_E[is_used_E]
         size = sequences.num_tracks + 1
-        before: list[NDArray[np.int32]] = []
-        after: list[NDArray[np.int32]] = []
-        weight: list[NDArray[np.float64]] = []
-        for lag in range(1, self.config.lags + 1):
-            is_pair_E = key_E[lag:] == key_E[:-lag]
-            before.append(track_E[:-lag][is_pair_E])
-            after.append(track_E[lag:][is_pair_E])
-            weight.append(np.full(int(is_pair_E.sum()), 1.0 / lag))
-        counts = sum_pairs(np.concatenate(before), np.concatenate(after), np.concatenate(weight), (size, size))
-        total_T = np.asarray(counts.sum(axis=1)).ravel()
-        self.links_TT = keep_best(scale_rows(counts, inverse(np.maximum(total_T, 1.0))), self.config.keep)
+        self.links_TT = chances(sequences, size, lags=self.config.lags, keep=self.config.keep)
         return self
 
     def score(self, history: History) -> SparseScores:

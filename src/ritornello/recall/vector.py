@@ -7,7 +7,8 @@ how lately and how often. After YouTube DNN (Covington et al. 2016) and SASRec (
 B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, P (row, track) pairs.
 """
 
-from typing import Annotated, Literal, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import msgspec
 import numpy as np
@@ -17,10 +18,15 @@ from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
+from ritornello.data.sparse import empty, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
+from ritornello.data.transitions import follow
 from ritornello.inference import Model
-from ritornello.recall.matrix import sum_pairs
 from ritornello.recall.scores import VectorScores
+from ritornello.schema import PADDING
+
+if TYPE_CHECKING:
+    from ritornello.nn.two_towers import Fitted, TwoTowers
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -42,6 +48,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nearness: float = 0.5
     far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     svd: bool = True
+    code: Annotated[int, msgspec.Meta(ge=0)] = 128
     sessions: NotNegative = 2.0
     folds: FromOne = 4
     uniform: FromOne = 512
@@ -56,6 +63,11 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     table_rate: Positive = 0.0002
     seed: int = 0
 
+    @property
+    def code_size(self) -> int:
+        """Dimensions that tell tracks apart which lie together; averages have no use for them."""
+        return self.code if self.pooling == "attention" else 0
+
 
 class Vector:
     """Propose the tracks that point where the user's vector points."""
@@ -68,20 +80,25 @@ class Vector:
                 f"recall.vector: width is {config.width}, heads is {config.heads}: heads has to divide width"
             )
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
+        self.track_TE: Float32 = np.zeros((1, config.dim + config.code_size + 1), np.float32)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
+        self.links_TT = empty()
         self.tower: Model | None = None
+        self.towers: TwoTowers | None = None
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        try:
-            from ritornello.nn.two_towers import fit  # training only: serving needs no torch
-        except ImportError as error:
-            raise ValueError(
-                f"recall.vector is trained with torch: pip install 'ritornello[train]' ({error})"
-            ) from error
+        return self.take(training().fit(sequences, at, knowledge, self.config))
 
-        fitted = fit(sequences, at, knowledge, self.config)
-        self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, Model(fitted.tower)
+    def refit(self, earlier: Self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Keep what `earlier` was trained to, with the tracks placed anew; one that was loaded is no start: then train."""
+        if earlier.towers is None:
+            return self.fit(sequences, at, knowledge)
+        return self.take(training().refit(earlier.towers, sequences, at, knowledge, self.config))
+
+    def take(self, fitted: "Fitted") -> Self:
+        """Take over what training gave."""
+        self.track_TE, self.links_TT, self.returns = fitted.track_TE, fitted.links_TT, fitted.returns
+        self.tower, self.towers = Model(fitted.tower), fitted.towers
         return self
 
     def encode(self, history: History) -> Float32:
@@ -91,8 +108,10 @@ class Vector:
         read = tokens(history, source=self.config.source, length=self.config.length)
         is_known_BL = read.track_BL < len(self.track_TE)
         is_key_BL = read.is_key_BL & is_known_BL
+        track_BL = np.where(is_known_BL, read.track_BL, PADDING)
         user_BE = self.tower(
-            track=self.track_TE[np.where(is_known_BL, read.track_BL, 0), :-1],
+            track=self.track_TE[track_BL, : self.config.dim],
+            follow=follow(self.links_TT, self.track_TE[:, :-1], track_BL, is_key_BL),
             event=read.event_BLF.astype(np.int64),
             request=read.request_BLF[:, -1].astype(np.int64),
             is_key=is_key_BL,
@@ -110,10 +129,29 @@ class Vector:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         assert self.tower is not None, "fitted before it is saved"
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
-        return {"track_TE": self.track_TE, "tower": np.frombuffer(self.tower.content, np.uint8), **returns}
+        return {
+            "track_TE": self.track_TE,
+            "tower": np.frombuffer(self.tower.content, np.uint8),
+            **pack(self.links_TT, "links"),
+            **returns,
+        }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
         self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
+        self.links_TT = unpack(arrays, "links")
         self.tower = Model(arrays["tower"].tobytes())
         return self
+
+
+def training() -> ModuleType:
+    """Return the module that trains the towers.
+
+    Raises:
+        ValueError: where torch is missing: serving needs none.
+    """
+    try:
+        from ritornello.nn import two_towers
+    except ImportError as error:
+        raise ValueError(f"recall.vector is trained with torch: pip install 'ritornello[train]' ({error})") from error
+    return two_towers

@@ -46,15 +46,18 @@ def fit_pipeline(
     examples: dict[str, list[Examples]] = {task: [] for task in tasks}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 2) if progress else None
     reached: dict[str, list[Reach]] = {task: [] for task in tasks if task in WINDOW_TASKS}
+    earlier: Pipeline | None = None
     for number, cut in reversed(list(enumerate(cuts))):  # oldest first: quotas learn from the windows that have ended
-        for task, part in examples_at(known, cut, number, config, knowledge, tasks, reached).items():
+        before = split.before(known, cut)
+        earlier = with_quotas(fit_recall(before, cut, config, knowledge, earlier=earlier), reached, config)
+        for task, part in examples_at(known, before, cut, number, config, earlier, tasks, reached).items():
             examples[task].insert(0, part)
         if progress and task_id is not None:
             progress.advance(task_id)
     rankers = {task: fit_ranker(task, parts, config) for task, parts in examples.items() if enough(task, parts)}
     if progress and task_id is not None:
         progress.advance(task_id)
-    pipeline = with_quotas(fit_recall(known, at, config, knowledge), reached, config)
+    pipeline = with_quotas(fit_recall(known, at, config, knowledge, earlier=earlier), reached, config)
     if progress and task_id is not None:
         progress.advance(task_id)
     return replace(pipeline, rankers=rankers)
@@ -71,16 +74,15 @@ def with_quotas(pipeline: Pipeline, reached: dict[str, list[Reach]], config: Con
 
 def examples_at(
     known: Sequences,
+    before: Sequences,
     cut: int,
     number: int,
     config: Config,
-    knowledge: Knowledge,
+    pipeline: Pipeline,
     tasks: tuple[str, ...],
     reached: dict[str, list[Reach]],
 ) -> dict[str, Examples]:
-    """Fit recall as of one cut and return what each task can learn from it; what was reached in its window is added."""
-    before = split.before(known, cut)
-    pipeline = with_quotas(fit_recall(before, cut, config, knowledge), reached, config)
+    """Return what each task can learn from recall as of one cut; what was reached in its window is added."""
     window = window_after(known, cut, config.rank.window_days)
     if config.recall.learn_quotas:
         for task, parts in reached.items():  # only now, when this cut's own quotas are fixed; older ones are let go

@@ -19,7 +19,7 @@ from ritornello.config import RecallConfig
 from ritornello.contracts import Bool, Only
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
-from ritornello.recall.matrix import heard
+from ritornello.recall.query import heard
 from ritornello.train.candidates import histories_at, listened_after
 
 WINDOWS = 4  # the newest windows learned from: one alone is too noisy, old ones tell of other tastes

@@ -8,8 +8,13 @@ from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 
 
-def fit_recall(known: Sequences, at: int, config: Config, knowledge: Knowledge) -> Pipeline:
-    """Return a pipeline without rankers; `known` ends before `at`."""
+def fit_recall(
+    known: Sequences, at: int, config: Config, knowledge: Knowledge, *, earlier: Pipeline | None = None
+) -> Pipeline:
+    """Return a pipeline without rankers; `known` ends before `at`.
+
+    A learned channel that `earlier` has, fitted on an older part of the same log, is brought up to date, not trained again.
+    """
     names = config.recall.channels
     unknown = sorted((set(config.recall.settings) | set(config.recall.quotas)) - set(names))
     if unknown:
@@ -17,7 +22,16 @@ def fit_recall(known: Sequences, at: int, config: Config, knowledge: Knowledge) 
     seen = knowledge.before(at, played=known.num_tracks)
     equal = {name: config.recall.quotas.get(name, config.recall.quota) for name in names}
     return Pipeline(
-        channels={name: recall.make(name, config.recall.settings.get(name)).fit(known, at, seen) for name in names},
+        channels={
+            name: recall.fit(
+                recall.make(name, config.recall.settings.get(name)),
+                known,
+                at,
+                seen,
+                earlier=earlier.channels.get(name) if earlier else None,
+            )
+            for name in names
+        },
         quotas=dict.fromkeys(("window", "unheard", "next"), equal),
         next_quota=config.recall.next_quota,
         stats=features.fit_track_stats(known, at, seen.artist_T, clock=config.features.clock),
