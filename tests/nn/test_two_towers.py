@@ -79,13 +79,15 @@ def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(leng
     event, request = (torch.from_numpy(rng.integers(0, 9, (3, length, 3)) % 6) for _ in range(2))
     event[:, :, GAP] = torch.from_numpy(rng.integers(0, 9, (3, length)))  # some begin a session
     is_key = torch.from_numpy(rng.random((3, length)) < 0.7)
+    day = torch.from_numpy(np.sort(rng.uniform(-900, 0, (3, length))).astype(np.float32))
     made = tower()
     with torch.no_grad():
-        whole = made(track, after[:, -length:], event, request, is_key)[:, -1].numpy()
-        served = made.served(track, after[:, -LAGS:], event, request[:, -1], is_key).numpy()
+        whole = made(track, after[:, -length:], day, event, request, is_key)[:, -1].numpy()
+        served = made.served(track, after[:, -LAGS:], day, event, request[:, -1], is_key).numpy()
     found = Model(export.export_user_tower(made, SMALL))(
         track=track.numpy(),
         follow=after[:, -LAGS:].numpy(),
+        day=day.numpy(),
         event=event.numpy(),
         request=request[:, -1].numpy(),
         is_key=is_key.numpy(),
@@ -98,6 +100,7 @@ def test_a_graph_that_was_traced_once_takes_every_towers_weights():
     inputs = {
         "track": np.ones((1, 4, 8), np.float32),
         "follow": np.ones((1, LAGS, 8 + SMALL.code), np.float32),
+        "day": np.zeros((1, 4), np.float32),
         "event": np.ones((1, 4, 3), np.int64),
         "request": np.ones((1, 3), np.int64),
         "is_key": np.ones((1, 4), bool),
@@ -109,13 +112,13 @@ def test_a_graph_that_was_traced_once_takes_every_towers_weights():
 def test_no_position_looks_ahead():
     made = tower()
     track = torch.randn(1, 6, 8)
-    after = torch.randn(1, 6, 8 + SMALL.code)
+    after, day = torch.randn(1, 6, 8 + SMALL.code), torch.arange(-60.0, 0.0, 10.0)[None]
     feature, is_key = torch.ones(1, 6, 3, dtype=torch.long), torch.ones(1, 6, dtype=torch.bool)
     other, other_after = track.clone(), after.clone()
     other[:, 4:], other_after[:, 4:] = torch.randn(1, 2, 8), torch.randn(1, 2, 8 + SMALL.code)
     with torch.no_grad():
-        left = made(track, after, feature, feature, is_key)
-        right = made(other, other_after, feature, feature, is_key)
+        left = made(track, after, day, feature, feature, is_key)
+        right = made(other, other_after, day, feature, feature, is_key)
     np.testing.assert_allclose(left[:, :4], right[:, :4], atol=1e-6)
     assert not np.allclose(left[:, 4:], right[:, 4:])
 

@@ -24,9 +24,13 @@ SOURCES = ("plays", "searches", "both")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
-    """`is_key_BL` marks the events that tell about the user; `event_BLF` and `request_BLF` are row numbers of small tables."""
+    """When each event was, in days before the request, as a number below 0; which events tell about the user; what happened.
+
+    `event_BLF` and `request_BLF` are row numbers of small tables.
+    """
 
     track_BL: Int32
+    day_BL: Float32
     is_key_BL: Bool
     event_BLF: NDArray[np.uint8]
     request_BLF: NDArray[np.uint8]
@@ -47,10 +51,20 @@ def tokens(history: History, *, source: str, length: int | None = None) -> Token
     newest = slice(None if length is None else -length, None)
     return Tokens(
         track_BL=history.track_BL[:, newest],
+        day_BL=days(history)[:, newest],
         is_key_BL=is_key(history, source)[:, newest],
         event_BLF=event_BLF[:, newest].astype(np.uint8),
         request_BLF=requests(history.at_BL, next_BL)[:, newest],
     )
+
+
+def days(history: History) -> Float32:
+    """Return when each event was, in days before the request, below 0; padding lies as far back as the oldest event."""
+    oldest_B1 = np.where(history.track_BL != PADDING, history.at_BL, history.as_of_B[:, None]).min(
+        axis=1, keepdims=True
+    )
+    at_BL = np.maximum(history.at_BL, oldest_B1)
+    return np.asarray((at_BL - history.as_of_B[:, None]) / ONE_DAY_MS, dtype=np.float32)
 
 
 def requests(at_BL: Int64, request_at_BL: Int64) -> NDArray[np.uint8]:

@@ -28,8 +28,10 @@ class Served(nn.Module):
         super().__init__()
         self.tower = tower
 
-    def forward(self, track: Tensor, follow: Tensor, event: Tensor, request: Tensor, is_key: Tensor) -> Tensor:
-        return self.tower.served(track, follow, event, request, is_key)
+    def forward(
+        self, track: Tensor, follow: Tensor, day: Tensor, event: Tensor, request: Tensor, is_key: Tensor
+    ) -> Tensor:
+        return self.tower.served(track, follow, day, event, request, is_key)
 
 
 def make_user_tower(config: "VectorConfig") -> UserTower:
@@ -49,7 +51,7 @@ def make_user_tower(config: "VectorConfig") -> UserTower:
 def export_user_tower(tower: UserTower, config: "VectorConfig") -> bytes:
     """Return the tower as an ONNX model.
 
-    From track [B, L, D], follow [B, J, C], event [B, L, F], request [B, F] and is_key [B, L] to the user [B, C + 1].
+    From track [B, L, D], follow [B, J, C], day [B, L], event [B, L, F], request [B, F], is_key [B, L] to user [B, C + 1].
     """
     shape = (config.dim, config.pooling, config.code_size, config.width, config.blocks, config.heads, config.length)
     if shape not in TRACED:
@@ -70,6 +72,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
     example = (
         torch.zeros(2, 5, config.dim),
         torch.zeros(2, LAGS, config.dim + config.code_size),
+        torch.zeros(2, 5),
         torch.zeros(2, 5, len(EVENT_SIZES), dtype=torch.int64),
         torch.zeros(2, len(REQUEST_SIZES), dtype=torch.int64),
         torch.ones(2, 5, dtype=torch.bool),
@@ -87,6 +90,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
             dynamic_shapes={
                 "track": {0: any_size, 1: any_size},
                 "follow": {0: any_size},
+                "day": {0: any_size, 1: any_size},
                 "event": {0: any_size, 1: any_size},
                 "request": {0: any_size},
                 "is_key": {0: any_size, 1: any_size},

@@ -61,7 +61,7 @@ class TwoTowers(nn.Module):
         track_BLD = nn.functional.embedding(batch.slot_BL, pool_MC[:, : self.dim])
         next_MC = torch.from_numpy(self.links_K[batch.fold][batch.pool_M.numpy()] @ self.item.directions(batch.fold))
         next_BLC = nn.functional.embedding(batch.slot_BL, next_MC) * batch.is_key_BL[:, :, None]
-        user_BLC = self.user(track_BLD, next_BLC, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
+        user_BLC = self.user(track_BLD, next_BLC, batch.day_BL, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
         return losses.next_plays(
             user_BLC, pool_MC, height_M, log_chance_M, self.own, batch=batch, reach=reach, nearness=nearness
         )
@@ -165,6 +165,7 @@ def scorer(model: TwoTowers, config: "VectorConfig") -> Callable[[History], Floa
         user_BE = model.user.served(
             torch.from_numpy(track_TE[:, : config.dim])[torch.from_numpy(read.track_BL.astype(np.int64))],
             torch.from_numpy(follow(links, track_TE[:, :-1], read.track_BL, read.is_key_BL)),
+            torch.from_numpy(read.day_BL),
             torch.from_numpy(read.event_BLF.astype(np.int64)),
             torch.from_numpy(read.request_BLF[:, -1].astype(np.int64)),
             torch.from_numpy(read.is_key_BL),

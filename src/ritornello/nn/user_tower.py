@@ -17,6 +17,7 @@ from ritornello.nn.attention import CausalBlock
 from ritornello.nn.embedding import EventEmbedding
 
 NEXT, CODE, NUM_GATES = 4, 5, 7
+HALF_LIFE, FAR = 60.0, 80.0  # days; and half-lives, after which an event is as good as forgotten
 SESSION_GAP = 6  # doublings of a minute: half an hour
 GATE_STEP = 5.0  # gates have farther to go than weights
 
@@ -68,12 +69,21 @@ class UserTower(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, track_BLD: Tensor, next_BLC: Tensor, event_BLF: Tensor, request_BLF: Tensor, is_key_BL: Tensor
+        self,
+        track_BLD: Tensor,
+        next_BLC: Tensor,
+        day_BL: Tensor,
+        event_BLF: Tensor,
+        request_BLF: Tensor,
+        is_key_BL: Tensor,
     ) -> Tensor:
         """Return the vectors [B, L, D] of the user before each position's request, as long as the model is sure."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
-        count_BL = is_key_BL.cumsum(dim=1).clamp(min=1).to(event_BLD.dtype)
-        average_BLD = event_BLD.cumsum(dim=1) / count_BL[:, :, None]
+        # weights from the oldest event on, as far as numbers reach; only their ratios count
+        weight_BL1 = (torch.exp2((day_BL - day_BL[:, :1]).clamp(max=FAR * HALF_LIFE) / HALF_LIFE) * is_key_BL)[
+            :, :, None
+        ]
+        average_BLD = (event_BLD * weight_BL1).cumsum(dim=1) / weight_BL1.cumsum(dim=1).clamp(min=1e-9)
         if not len(self.blocks):
             return self.read((average_BLD,), request_BLF)
         state_BLW = self.narrow_in(event_BLD)
@@ -90,19 +100,33 @@ class UserTower(nn.Module):
         return self.read((average_BLD, session_BLD, event_BLD, state_BLW), request_BLF, follow_BLC)
 
     def served(
-        self, track_BLD: Tensor, next_BJC: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor
+        self,
+        track_BLD: Tensor,
+        next_BJC: Tensor,
+        day_BL: Tensor,
+        event_BLF: Tensor,
+        request_BF: Tensor,
+        is_key_BL: Tensor,
     ) -> Tensor:
         """Return what the last position is compared with tracks by [B, D + 1]: the vector, and 1 for the height."""
-        user_BD = self.last(track_BLD, next_BJC, event_BLF, request_BF, is_key_BL)
+        user_BD = self.last(track_BLD, next_BJC, day_BL, event_BLF, request_BF, is_key_BL)
         return torch.cat([user_BD, torch.ones_like(user_BD[:, :1])], dim=1)
 
     def last(
-        self, track_BLD: Tensor, next_BJC: Tensor, event_BLF: Tensor, request_BF: Tensor, is_key_BL: Tensor
+        self,
+        track_BLD: Tensor,
+        next_BJC: Tensor,
+        day_BL: Tensor,
+        event_BLF: Tensor,
+        request_BF: Tensor,
+        is_key_BL: Tensor,
     ) -> Tensor:
         """Return the vector [B, D] of the user at the last position alone."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
-        count_B1 = is_key_BL.sum(dim=1, keepdim=True).clamp(min=1).to(event_BLD.dtype)
-        average_BD = event_BLD.sum(dim=1) / count_B1
+        weight_BL1 = (torch.exp2((day_BL - day_BL[:, -1:]).clamp(min=-FAR * HALF_LIFE) / HALF_LIFE) * is_key_BL)[
+            :, :, None
+        ]
+        average_BD = (event_BLD * weight_BL1).sum(dim=1) / weight_BL1.sum(dim=1).clamp(min=1e-9)
         if not len(self.blocks):
             return self.read((average_BD,), request_BF)
         state_BLW = self.narrow_in(event_BLD)

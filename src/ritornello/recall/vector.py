@@ -49,7 +49,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     svd: bool = True
     code: Annotated[int, msgspec.Meta(ge=0)] = 128
-    sessions: NotNegative = 2.0
+    sessions: NotNegative = 0.7
     folds: FromOne = 4
     uniform: FromOne = 512
     temperature: Annotated[float, msgspec.Meta(ge=0.01, le=10)] = 0.1
@@ -111,6 +111,7 @@ class Vector:
         track_BL = np.where(is_known_BL, read.track_BL, PADDING)
         user_BE = self.tower(
             track=self.track_TE[track_BL, : self.config.dim],
+            day=read.day_BL,
             follow=follow(self.links_TT, self.track_TE[:, :-1], track_BL, is_key_BL),
             event=read.event_BLF.astype(np.int64),
             request=read.request_BLF[:, -1].astype(np.int64),
