@@ -2,12 +2,16 @@
 
     python benchmarks/recall_channels.py measure --data events.parquet --channels vector,factors --seeds 0,1,2 \
         --cuts 0,14,28,42 [--set vector.pooling=average] --out values.parquet
-    python benchmarks/recall_channels.py report values.parquet ... [--peers .work/30music] [--json F]
+    python benchmarks/recall_channels.py stack --data events.parquet --cuts 0,14 [--config C] [--label ' with vector'] \
+        --out values.parquet
+    python benchmarks/recall_channels.py report values.parquet ... [--peers .work/30music] [--beside stack] [--json F]
 
 `measure` adds to a file of values, one row a channel, seed, window, metric and user; several may run beside each other, each
-with a file of its own. `report` pools all rows: means over seeds, standard errors, and each channel's gain over the textbook
-session-kNN (live) and the best setting of every family of peers whose lists `window_peers.py` keeps (window). Intervals are
-of a paired bootstrap over users, values averaged over seeds first. Channels' own numbers agree with the judge's to 1e-6.
+with a file of its own. `stack` trains the whole pipeline of a configuration instead, and keeps what its channels find together
+beside the values, in FILE.union.jsonl. `report` pools all rows: means over seeds, standard errors, and the ratio to the
+textbook session-kNN (live), to the best setting of every family of peers whose lists `window_peers.py` keeps (window), and to
+the model that `--beside` names. Intervals are of a paired bootstrap over users, values averaged over seeds first. Channels'
+own numbers agree with the judge's to 1e-6.
 """
 
 import json
@@ -24,7 +28,7 @@ import typer
 from list_scores import score_lists
 from ritornello import recall
 from ritornello.artifacts import Workspace
-from ritornello.config import apply_override
+from ritornello.config import apply_override, load_config
 from ritornello.contracts import History
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
@@ -32,7 +36,7 @@ from ritornello.evaluation.baselines import fit_baselines
 from ritornello.evaluation.live import Answer, choose_rows, rank_rows
 from ritornello.evaluation.live_rows import LiveRows, live_rows
 from ritornello.evaluation.scoring import LIST_LENGTH
-from ritornello.evaluation.window import score_system
+from ritornello.evaluation.window import PIPELINE, Parts, report_of, score_system, score_window
 from ritornello.evaluation.window_split import Window, split_windows
 from ritornello.recall import Channel
 from ritornello.recall.merge import recall as best
@@ -111,6 +115,45 @@ def measure(  # noqa: PLR0913, PLR0917 - the command line itself
                     show(table)
 
 
+@app.command()
+def stack(  # noqa: PLR0913, PLR0917 - the command line itself
+    data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet.")],
+    out: Annotated[Path, typer.Option(help="Parquet file of values; rows are added.")],
+    config: Annotated[Path | None, typer.Option(help="As for ritornello train.")] = None,
+    label: Annotated[str, typer.Option(help="Added to the name in the table.")] = "",
+    cuts: Annotated[str, typer.Option(help="Days before T, one window each.")] = "0,14,28,42",
+    until: Annotated[float | None, typer.Option(help="T in epoch seconds; default: test days before the end.")] = None,
+    test_days: float = 14.0,
+    min_item: int = 5,
+    min_user: int = 10,
+) -> None:
+    """Train and score the whole pipeline of a configuration."""
+    settings = load_config(config, [])
+    with tempfile.TemporaryDirectory() as scratch:
+        workspace = Workspace(Path(scratch))
+        ingest(workspace, [data])
+        prepare(workspace)
+        prepared = load_prepared(workspace)
+        newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
+        for cut in cuts.split(","):
+            at = newest - int(float(cut) * ONE_DAY_MS)
+            [window] = split_windows(
+                prepared.sequences, at, test_days=test_days, cuts=1, min_item=min_item, min_user=min_user
+            )
+            scored = score_window(window, prepared, settings, progress=None)
+            found = [
+                ("fit seconds", "", scored.seconds["train"], 1),
+                *window_values(prepared, scored.systems[PIPELINE]),
+            ]
+            table = pl.DataFrame([(f"stack{label}", 0, cut, *row) for row in found], schema=SCHEMA, orient="row")
+            pl.concat([pl.read_parquet(out), table] if out.exists() else [table]).write_parquet(out)
+            show(table)
+            union = cast(dict[str, object], report_of([scored])["union"])
+            facts = {"model": f"stack{label}", "cut": cut, "rows": len(window.targets.user_R)} | union
+            with out.with_suffix(".union.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(facts) + "\n")
+
+
 def has_seed(name: str) -> bool:
     """Tell whether chance has a part in a channel's training."""
     return name in recall.CHANNELS and hasattr(recall.make(name).config, "seed")  # type: ignore[attr-defined]
@@ -129,13 +172,18 @@ def measured(
     channel = recall.make(name, settings).fit(window.known, window.at, knowledge)
     yield "fit seconds", "", perf_counter() - started, 1
     parts = score_system(lambda history, only: best(channel, history, LIST_LENGTH, only=only).track_BN, window)
+    yield from window_values(prepared, parts)
+    yield from live_values(prepared, rows, answer_of(channel), live_rows_each)
+
+
+def window_values(prepared: Prepared, parts: Parts) -> Iterator[tuple[str, str, float, int]]:
+    """Yield each user's values, and the coverage of all lists."""
     yield "coverage@100", "", parts["all"].overall["coverage@100"], 1
     for metric, (part, key, _) in METRICS.items():
         if part in parts:
             users = prepared.user_ids.gather(parts[part].user_R - 1).to_list()
             values = parts[part].value_R[key].tolist()
             yield from ((metric, str(user), value, 1) for user, value in zip(users, values, strict=True))
-    yield from live_values(prepared, rows, answer_of(channel), live_rows_each)
 
 
 def answer_of(channel: Channel) -> Answer:
@@ -172,6 +220,7 @@ def show(table: pl.DataFrame) -> None:
 def report(
     values: Annotated[list[Path], typer.Argument(exists=True, help="Files that `measure` wrote.")],
     peers: Annotated[Path | None, typer.Option(help="Folder of cut_0, cut_14, ... with peers' lists.")] = None,
+    beside: Annotated[str | None, typer.Option(help="A model of the files to compare the others with.")] = None,
     out: Annotated[Path | None, typer.Option("--json")] = None,
 ) -> None:
     """Pool windows and seeds, and compare with peers."""
@@ -180,7 +229,8 @@ def report(
     knn = table.filter(pl.col("model") == "session_knn")
     models = [name for name in table["model"].unique(maintain_order=True) if name != "session_knn"]
     results = {name: summary(table.filter(pl.col("model") == name)) for name in models}
-    gains = {name: gains_of(table.filter(pl.col("model") == name), pl.concat([others, knn])) for name in models}
+    others = pl.concat([others, knn, table.filter(pl.col("model") == beside)])
+    gains = {name: gains_of(table.filter(pl.col("model") == name), others) for name in models if name != beside}
     metrics = [*METRICS, *LIVE, *FACTS]
     print(f"| channel | {' | '.join(metrics)} |\n{'|---' * (len(metrics) + 1)}|")
     for name, row in results.items():
@@ -249,6 +299,8 @@ def gains_of(own: pl.DataFrame, others: pl.DataFrame) -> list[tuple[str, str, fl
     found = []
     for metric in (*METRICS, *LIVE):
         mine = own.filter(pl.col("metric") == metric)
+        if mine.is_empty():
+            continue
         theirs = others.filter(pl.col("metric") == metric).with_columns(
             family=pl.col("model").str.extract(r"^([a-z_]+?)(?:_[a-zA-Z0-9]+-.*)?$")
         )

@@ -13,6 +13,7 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("vector", "pooling"): ["average"],
     ("vector", "source"): ["both", "searches"],
     ("vector", "epochs"): [2, 1],
+    ("vector", "code"): [4, 1, 0],
     ("vector", "width"): [32, 16],
     ("vector", "heads"): [4, 1],
     ("vector", "temperature"): [0.05, 0.5],

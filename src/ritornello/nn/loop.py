@@ -21,6 +21,7 @@ from ritornello.runs import current_run
 
 logger = logging.getLogger(__name__)
 
+PATIENCE = 2
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
 FINAL_RATE = 0.05  # of the learning rate, at the end
 
@@ -35,7 +36,6 @@ class Task:
     steps_per_epoch: int
     learning_rate: float
     table_rate: float
-    patience: int
     seed: int
 
 
@@ -91,7 +91,7 @@ def train(
     loss_of: Callable[[Batch], Tensor],
     validate: Callable[[], float] | None,
 ) -> Curve:
-    """Train until the epochs are over or the validation metric has not risen for `patience` epochs; keep the best weights.
+    """Train until the epochs are over or the validation metric has not risen for PATIENCE epochs; keep the best weights.
 
     Raises:
         ValueError: at the first loss that is no number, with the facts of the batch.
@@ -103,7 +103,7 @@ def train(
         curve, best = checkpoint.restore(model, optimizers)
         bar = run.progress.add_task(f"train: {task.name}", total=task.num_epochs) if run.progress else None
         for number in range(len(curve.loss), task.num_epochs):
-            if stalled(curve, task.patience):
+            if stalled(curve, PATIENCE):
                 break
             run_epoch(model, optimizers, number, epoch(number), loss_of, curve)
             model.eval()

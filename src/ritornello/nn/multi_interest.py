@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # the channel's settings live with the channel, which loads t
     from ritornello.recall.interests import InterestsConfig
 
 CLUSTER_PLAYS, CLUSTER_ROUNDS = 20_000, 10
-PATIENCE = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +135,6 @@ def optimise(model: MultiInterest, sequences: Sequences, at: int, heldout: Heldo
         steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,
         table_rate=config.table_rate,
-        patience=PATIENCE,
         seed=config.seed,
     )
 

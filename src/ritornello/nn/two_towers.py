@@ -123,7 +123,6 @@ def optimise(model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, 
         steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,
         table_rate=config.table_rate,
-        patience=config.patience,
         seed=config.seed,
     )
 

@@ -16,7 +16,8 @@ from ritornello.data.transitions import LAGS
 from ritornello.nn.attention import CausalBlock
 from ritornello.nn.embedding import EventEmbedding
 
-NEXT, CODE, NUM_GATES = 4, 5, 7
+AVERAGE, SESSION, LAST, STATE, NEXT, CODE, LENGTH = range(7)  # what is gated
+NUM_GATES, RECENT, PAUSE = 7, (SESSION, LAST, NEXT, CODE), -2.0
 HALF_LIFE, FAR = 60.0, 80.0  # days; and half-lives, after which an event is as good as forgotten
 SESSION_GAP = 6  # doublings of a minute: half an hour
 GATE_STEP = 5.0  # gates have farther to go than weights
@@ -61,6 +62,8 @@ class UserTower(nn.Module):
             self.lag = nn.Parameter(0.6 ** torch.arange(LAGS))
         self.request = EventEmbedding(dim, REQUEST_SIZES)
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(size, NUM_GATES)) for size in REQUEST_SIZES)
+        with torch.no_grad():  # after a pause the last session says less
+            self.gates[0][SESSION_GAP:, list(RECENT)] = PAUSE / GATE_STEP
         self.norm = nn.RMSNorm(dim)
         self.widen = nn.Linear(dim, 2 * dim)
         self.narrow = nn.Linear(2 * dim, dim)

@@ -49,7 +49,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     svd: bool = True
     code: Annotated[int, msgspec.Meta(ge=0)] = 128
-    sessions: NotNegative = 0.7
+    sessions: NotNegative = 0.5
     folds: FromOne = 4
     uniform: FromOne = 512
     temperature: Annotated[float, msgspec.Meta(ge=0.01, le=10)] = 0.1
@@ -57,8 +57,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: Share = 0.2
     id_dropout: Share = 0.1
     batch_events: FromOne = 2048
-    epochs: FromOne = 4
-    patience: FromOne = 2
+    epochs: FromOne = 3
     learning_rate: Positive = 0.002
     table_rate: Positive = 0.0002
     seed: int = 0
