@@ -47,7 +47,7 @@ ALONE, UNHEARD = "new tracks alone", "all unheard tracks"
 SHOWN = ("recall@20", "recall@100", "ndcg@100")
 TEST_MS, DRAWS = 14 * ONE_DAY_MS, 3
 HIDDEN_SHARE, HIDDEN_SEED = 0.2, 0
-SMALLEST: dict[str, object] = {"dim": 32, "svd": False, "folds": 1, "epochs": 1}
+SMALLEST: dict[str, object] = {"dim": 32, "als": False, "folds": 1, "epochs": 1}
 
 Settings = dict[str, dict[str, object]]
 

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array, random_array
 
 from ritornello import recall
 from ritornello.data import own_plays, split
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, encode, from_events
-from ritornello.data.tokens import GAP, tokens
+from ritornello.data.tokens import GAP, HALF_LIFE_DAYS, tokens
 from ritornello.data.transitions import LAGS
 from ritornello.inference import Model
 from ritornello.nn import export, loop, losses, placement
@@ -20,9 +21,9 @@ from ritornello.nn.user_tower import sums
 from ritornello.nn.windows import Batch, Reading, batches, cut_windows, played_tracks
 from ritornello.recall.vector import Vector, VectorConfig
 from ritornello.runs import Run, running
-from ritornello.schema import ONE_MINUTE_MS, Action
+from ritornello.schema import ONE_DAY_MS, ONE_MINUTE_MS, Action
 
-SMALL = VectorConfig(dim=8, code=3, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
+SMALL = VectorConfig(dim=8, width=4, length=12, folds=2, epochs=2, batch_events=64, uniform=4)
 READING = Reading(source="plays", uniform=3, far=0.5, folds=2, num_tokens=40)
 
 
@@ -74,33 +75,36 @@ def tower(seed: int = 0):
 def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(length):
     rng = np.random.default_rng(length)
     track = torch.from_numpy(rng.normal(size=(3, length, 8)).astype(np.float32))
-    after = torch.from_numpy(rng.normal(size=(3, max(length, LAGS), 8 + SMALL.code)).astype(np.float32))
+    after = torch.from_numpy(rng.normal(size=(3, max(length, LAGS), 8)).astype(np.float32))
     after[:, : LAGS - min(length, LAGS)] = 0.0  # where a history is shorter than what leads on
     event, request = (torch.from_numpy(rng.integers(0, 9, (3, length, 3)) % 6) for _ in range(2))
     event[:, :, GAP] = torch.from_numpy(rng.integers(0, 9, (3, length)))  # some begin a session
     is_key = torch.from_numpy(rng.random((3, length)) < 0.7)
-    day = torch.from_numpy(np.sort(rng.uniform(-900, 0, (3, length))).astype(np.float32))
+    day = torch.from_numpy(np.sort(rng.uniform(-9, 0, (3, length))).astype(np.float32))
     made = tower()
     with torch.no_grad():
         whole = made(track, after[:, -length:], day, event, request, is_key)[:, -1].numpy()
+        links = made.links(request)[:, -1].numpy()
         served = made.served(track, after[:, -LAGS:], day, event, request[:, -1], is_key).numpy()
     found = Model(export.export_user_tower(made, SMALL))(
         track=track.numpy(),
         follow=after[:, -LAGS:].numpy(),
-        day=day.numpy(),
+        strength=day.numpy(),
         event=event.numpy(),
         request=request[:, -1].numpy(),
         is_key=is_key.numpy(),
     )
-    np.testing.assert_allclose(served[:, :-1], whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(served[:, :8], whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(served[:, 8], 1.0)
+    np.testing.assert_allclose(served[:, 9:], links, rtol=1e-5)
     np.testing.assert_allclose(found, served, rtol=1e-4, atol=1e-5)
 
 
 def test_a_graph_that_was_traced_once_takes_every_towers_weights():
     inputs = {
         "track": np.ones((1, 4, 8), np.float32),
-        "follow": np.ones((1, LAGS, 8 + SMALL.code), np.float32),
-        "day": np.zeros((1, 4), np.float32),
+        "follow": np.ones((1, LAGS, 8), np.float32),
+        "strength": np.zeros((1, 4), np.float32),
         "event": np.ones((1, 4, 3), np.int64),
         "request": np.ones((1, 3), np.int64),
         "is_key": np.ones((1, 4), bool),
@@ -112,10 +116,10 @@ def test_a_graph_that_was_traced_once_takes_every_towers_weights():
 def test_no_position_looks_ahead():
     made = tower()
     track = torch.randn(1, 6, 8)
-    after, day = torch.randn(1, 6, 8 + SMALL.code), torch.arange(-60.0, 0.0, 10.0)[None]
+    after, day = torch.randn(1, 6, 8), torch.arange(-60.0, 0.0, 10.0)[None]
     feature, is_key = torch.ones(1, 6, 3, dtype=torch.long), torch.ones(1, 6, dtype=torch.bool)
     other, other_after = track.clone(), after.clone()
-    other[:, 4:], other_after[:, 4:] = torch.randn(1, 2, 8), torch.randn(1, 2, 8 + SMALL.code)
+    other[:, 4:], other_after[:, 4:] = torch.randn(1, 2, 8), torch.randn(1, 2, 8)
     with torch.no_grad():
         left = made(track, after, day, feature, feature, is_key)
         right = made(other, other_after, day, feature, feature, is_key)
@@ -123,7 +127,7 @@ def test_no_position_looks_ahead():
     assert not np.allclose(left[:, 4:], right[:, 4:])
 
 
-def plain_loss(user_BLD, pool_MD, height_M, log_chance_M, own, batch, *, reach, nearness):
+def plain_loss(user_BLD, pool_MD, height_M, weight_BLJ, log_chance_M, own, chance_MN, batch, *, reach, nearness):
     """Return the loss position by position: full logits, corrected unless the track is the row's own."""
     losses_P, weights_P = [], []
     returns = own(batch.own_BLLF) * batch.is_own_BLL
@@ -137,6 +141,9 @@ def plain_loss(user_BLD, pool_MD, height_M, log_chance_M, own, batch, *, reach, 
             logit = user_BLD[row, place] @ pool_MD.T + height_M
             logit = logit - torch.tensor([0.0 if slot in mine else float(c) for slot, c in enumerate(log_chance_M)])
             raised = torch.zeros_like(logit).index_add(0, batch.slot_BL[row], returns[row, place])
+            for lag in range(min(weight_BLJ.shape[2], place + 1)):
+                led = torch.from_numpy(chance_MN[[int(batch.slot_BL[row, place - lag])]].toarray()[0])
+                logit = logit + weight_BLJ[row, place, lag] * led * batch.is_key_BL[row, place - lag]
             logit = (logit + raised).masked_fill(batch.pool_M == 0, -1e9)
             weight = torch.tensor([(n + 1.0) ** -nearness for n, _ in targets])
             weight = weight / weight.sum()
@@ -154,12 +161,24 @@ def test_the_loss_and_its_gradients_are_those_of_a_plain_computation(batch, monk
     with torch.no_grad():
         for value in own.values:
             value.add_(0.02 * torch.randn(len(value)))
-    leaves = [torch.randn(*batch.slot_BL.shape, 8), torch.randn(len(batch.pool_M), 8), torch.randn(len(batch.pool_M))]
+    size = len(batch.pool_M)
+    leaves = [torch.randn(*batch.slot_BL.shape, 8), torch.randn(size, 8), torch.randn(size)]
+    leaves.append(torch.rand(*batch.slot_BL.shape, 2))
+    chance_MN = csr_array(random_array((size, size), density=0.2, rng=np.random.default_rng(2), dtype=np.float32))
     log_chance_M = -torch.rand(len(batch.pool_M))
     results = []
     for compute in (
-        lambda *parts: losses.next_plays(*parts, log_chance_M, own, batch=batch, reach=4, nearness=0.5),
-        lambda *parts: plain_loss(*parts, log_chance_M, own, batch, reach=4, nearness=0.5),
+        lambda user, pool, height, weight: losses.next_plays(
+            user,
+            torch.cat([pool, height[:, None]], dim=1),
+            log_chance_M,
+            own,
+            losses.Links(chance_MN=chance_MN, weight_BLJ=weight),
+            batch=batch,
+            reach=4,
+            nearness=0.5,
+        ),
+        lambda *parts: plain_loss(*parts, log_chance_M, own, chance_MN, batch, reach=4, nearness=0.5),
     ):
         parts = [leaf.clone().requires_grad_() for leaf in leaves]
         own.zero_grad()
@@ -202,14 +221,41 @@ def test_own_plays_of_windows_and_of_histories_are_the_same(log):
     assert found == expected
 
 
-def test_the_singular_vectors_are_those_of_the_whole_decomposition():
-    from scipy.sparse import random_array
+def test_what_came_after_the_track_just_played_is_told_apart():
+    """The newest track was played before, and 5, then 6 came after it; 9 is too far, 7 came before."""
+    track_E = np.array([7, 1, 5, 6, 2, 3, 4, 9, 1], np.int32)
+    lone = from_events(
+        np.ones(len(track_E), np.int32),
+        track_E,
+        1_600_000_000_000 + np.arange(len(track_E)) * ONE_MINUTE_MS,
+        np.full(len(track_E), Action.PLAY, np.int8),
+        np.ones(len(track_E), np.float32),
+        num_users=1,
+        num_tracks=9,
+    )
+    _, track_P, feature_PF = own_plays.of_history(encode(lone, np.array([1]), np.array([lone.at_E[-1] + 1])), "plays")
+    assert dict(zip(track_P.tolist(), feature_PF[:, 3].tolist(), strict=True)) == {
+        1: 0, 2: 3, 3: 4, 4: 5, 5: 1, 6: 2, 7: 0, 9: 0
+    }  # fmt: skip
 
-    matrix = random_array((60, 40), density=0.3, rng=np.random.default_rng(1), format="csr", dtype=np.float32)
-    strength_D, right_DT = placement.truncated_svd(matrix, 5, seed=0)
-    _, strengths, right = np.linalg.svd(matrix.toarray())
-    np.testing.assert_allclose(strength_D, strengths[:5], rtol=1e-3)
-    np.testing.assert_allclose(np.abs((right_DT * right[:5]).sum(axis=1)), 1.0, atol=0.02)
+
+def test_an_event_weighs_by_its_age_its_repeats_and_whether_it_was_a_skip():
+    half = int(HALF_LIFE_DAYS * ONE_DAY_MS)
+    lone = from_events(
+        np.ones(4, np.int32),
+        np.array([1, 1, 2, 1], np.int32),
+        np.array([0, half, half, 2 * half]) + 1_600_000_000_000,
+        np.full(4, Action.PLAY, np.int8),
+        np.array([1.0, 1.0, 0.1, 1.0], np.float32),
+        num_users=1,
+        num_tracks=2,
+    )
+    history = encode(lone, np.array([1]), np.array([int(lone.at_E[-1]) + 1]))
+    weight_L = np.exp2(tokens(history, source="plays").strength_BL[0])
+    expected_L = [0.25, 0.5 * np.log(1.5) / np.log(2), 0.5 * 2.0**-20, np.log(4 / 3) / np.log(2)]
+    np.testing.assert_allclose(weight_L, expected_L, rtol=1e-4)
+    newest = tokens(history, source="plays", length=2).strength_BL[0]
+    np.testing.assert_allclose(np.exp2(newest), expected_L[-2:], rtol=1e-4)
 
 
 def test_tracks_are_placed_for_a_fold_without_its_users(log):
@@ -264,7 +310,6 @@ def task(epochs: int = 3) -> loop.Task:
         steps_per_epoch=2,
         learning_rate=0.1,
         table_rate=0.1,
-        patience=9,
         seed=0,
     )
 

@@ -13,6 +13,9 @@ from ritornello.contracts import Bool, Float32, History, Int32, Int64
 from ritornello.data.labels import is_listen
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS, ONE_MINUTE_MS, PADDING, Action
 
+HALF_LIFE_DAYS = 120.0  # of an event's weight in the average of a history
+SKIPPED = -20.0  # halvings: what was turned away from tells nothing of a taste
+
 NUM_ACTIONS = max(Action) + 1
 NUM_SHARES = 6  # unknown, and fifths of the track
 NUM_GAPS = 24  # none, and doublings of a minute
@@ -24,13 +27,13 @@ SOURCES = ("plays", "searches", "both")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
-    """When each event was, in days before the request, as a number below 0; which events tell about the user; what happened.
+    """What was played, how much it weighs, which events tell about the user, and what happened.
 
-    `event_BLF` and `request_BLF` are row numbers of small tables.
+    `strength_BL` is the log2 of an event's weight in an average; `event_BLF` and `request_BLF` are row numbers of small tables.
     """
 
     track_BL: Int32
-    day_BL: Float32
+    strength_BL: Float32
     is_key_BL: Bool
     event_BLF: NDArray[np.uint8]
     request_BLF: NDArray[np.uint8]
@@ -51,20 +54,45 @@ def tokens(history: History, *, source: str, length: int | None = None) -> Token
     newest = slice(None if length is None else -length, None)
     return Tokens(
         track_BL=history.track_BL[:, newest],
-        day_BL=days(history)[:, newest],
+        strength_BL=strengths(history, source)[:, newest],
         is_key_BL=is_key(history, source)[:, newest],
         event_BLF=event_BLF[:, newest].astype(np.uint8),
         request_BLF=requests(history.at_BL, next_BL)[:, newest],
     )
 
 
-def days(history: History) -> Float32:
-    """Return when each event was, in days before the request, below 0; padding lies as far back as the oldest event."""
+def strengths(history: History, source: str) -> Float32:
+    """Return the log2 of each event's weight: halved with age, less with every repeat, next to nothing for a skip.
+
+    A track played n times weighs ln(1 + n) in all. Padding weighs what the oldest event does.
+    """
     oldest_B1 = np.where(history.track_BL != PADDING, history.at_BL, history.as_of_B[:, None]).min(
         axis=1, keepdims=True
     )
-    at_BL = np.maximum(history.at_BL, oldest_B1)
-    return np.asarray((at_BL - history.as_of_B[:, None]) / ONE_DAY_MS, dtype=np.float32)
+    days_BL = (np.maximum(history.at_BL, oldest_B1) - history.as_of_B[:, None]) / ONE_DAY_MS
+    is_key_BL = is_key(history, source)
+    is_skip_BL = (history.action_BL == Action.PLAY) & ~is_listen(history.action_BL, history.play_ratio_BL)
+    repeats_BL = np.log2(np.log1p(1.0 / occurrences(history.track_BL, is_key_BL & ~is_skip_BL)) / np.log(2.0))
+    strength_BL = days_BL / HALF_LIFE_DAYS + np.where(is_key_BL, np.where(is_skip_BL, SKIPPED, repeats_BL), 0.0)
+    return np.asarray(strength_BL, dtype=np.float32)
+
+
+def occurrences(track_BL: Int32, is_counted_BL: Bool) -> NDArray[np.int64]:
+    """Return the how manieth event of its track each one is, of those that count; 1 for the others.
+
+    >>> occurrences(np.array([[4, 7, 4, 4]]), np.array([[True, True, True, False]])).tolist()
+    [[1, 1, 2, 1]]
+    """
+    place_L = np.arange(track_BL.shape[1])
+    key_BL = np.where(is_counted_BL, track_BL.astype(np.int64), -1 - place_L)  # what does not count repeats nothing
+    order_BL = np.argsort(key_BL, axis=1, kind="stable")
+    sorted_BL = np.take_along_axis(key_BL, order_BL, axis=1)
+    is_first_BL = np.ones(key_BL.shape, bool)
+    is_first_BL[:, 1:] = sorted_BL[:, 1:] != sorted_BL[:, :-1]
+    began_BL = np.maximum.accumulate(np.where(is_first_BL, place_L, 0), axis=1)
+    count_BL = np.empty(key_BL.shape, np.int64)
+    np.put_along_axis(count_BL, order_BL, place_L - began_BL + 1, axis=1)
+    return count_BL
 
 
 def requests(at_BL: Int64, request_at_BL: Int64) -> NDArray[np.uint8]:

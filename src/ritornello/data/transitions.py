@@ -40,3 +40,12 @@ def follow(links_TT: csr_array, track_TD: Float32, track_BL: Int32, is_key_BL: B
     track_BJ = np.pad(track_BJ, ((0, 0), (LAGS - track_BJ.shape[1], 0)))
     mean_ND = links_TT[track_BJ.ravel()] @ track_TD
     return np.asarray(mean_ND, dtype=np.float32).reshape(*track_BJ.shape, track_TD.shape[1])
+
+
+def follows(links_TT: csr_array, weight_BJ: Float32, track_BL: Int32, is_key_BL: Bool) -> csr_array:
+    """Return what follows the newest event, the one before, ... [B, T], their chances weighted and summed."""
+    lags = min(weight_BJ.shape[1], track_BL.shape[1])
+    track_BJ = np.where(is_key_BL, track_BL, PADDING)[:, ::-1][:, :lags]
+    row_E, lag_E = np.nonzero(track_BJ)
+    shape = (len(track_BL), links_TT.shape[0])
+    return csr_array(sum_pairs(row_E, track_BJ[row_E, lag_E], weight_BJ[row_E, lag_E], shape) @ links_TT)

@@ -3,7 +3,7 @@
 A track's direction is the sum of vectors for its id, artist, album and genre and of a map of its given (audio, text) vector,
 on the unit sphere; its height, one number more, is how much it is played whoever asks. Before anybody has played it, it lies in
 the middle of what has been played of its artist, album and genre. T tracks, N tracks asked for, D embedding, E = D + 1,
-C dimensions of a code, K folds of users, A attributes, S values of one, V dimensions of a given vector, B batch,
+K folds of users, A attributes, S values of one, V dimensions of a given vector, B batch,
 L history length, P positions, O own tracks of a row, F features.
 """
 
@@ -26,11 +26,11 @@ class ItemTower(nn.Module):
     given_TV: Tensor
     base_KTE: Tensor
 
-    def __init__(self, base_KTE: Tensor, knowledge: Knowledge, *, id_dropout: float, code: int = 0) -> None:
+    def __init__(self, base_KTE: Tensor, knowledge: Knowledge, *, id_dropout: float) -> None:
         super().__init__()
         track_TE = base_KTE[-1]
         self.id_dropout = id_dropout
-        self.dim = track_TE.shape[1] - 1 - code
+        self.dim = track_TE.shape[1] - 1
         known = [column_T for column_T in (knowledge.artist_T, knowledge.album_T, knowledge.genre_T) if column_T.any()]
         attribute_TA = np.stack(known, axis=1) if known else np.zeros((len(track_TE), 0), np.int32)
         self.register_buffer("attribute_TA", torch.from_numpy(attribute_TA.astype(np.int64)), persistent=False)
@@ -64,13 +64,11 @@ class ItemTower(nn.Module):
         whole_NE = torch.where(is_told_N1, base_NE + self.track(track_N), middle_NE) + known_NE
         height_N1 = whole_NE[:, -1:] + self.unplayed_height * ~(is_told_N1 | has_middle_N1)
         direction_ND = nn.functional.normalize(whole_NE[:, :-1], dim=-1, eps=1e-6)
-        code_NC = self.base_KTE[fold, track_N, self.dim : -1]
-        return torch.cat([direction_ND, code_NC * is_told_N1, height_N1], dim=1)
+        return torch.cat([direction_ND, height_N1], dim=1)
 
     def place(self, track_N: Tensor, fold: int) -> Tensor:
-        """Return directions and heights [N, D + 1] at first, without codes."""
-        base_NC = self.base_KTE[fold, track_N]
-        return torch.cat([base_NC[:, : self.dim], base_NC[:, -1:]], dim=1)
+        """Return directions and heights [N, D + 1] at first."""
+        return self.base_KTE[fold, track_N]
 
     def middle(self, track_N: Tensor) -> tuple[Tensor, Tensor]:
         """Return where the others of a track's artist, album and genre lie [N, D + 1], and whether there are any [N, 1].

@@ -29,9 +29,9 @@ class Served(nn.Module):
         self.tower = tower
 
     def forward(
-        self, track: Tensor, follow: Tensor, day: Tensor, event: Tensor, request: Tensor, is_key: Tensor
+        self, track: Tensor, follow: Tensor, strength: Tensor, event: Tensor, request: Tensor, is_key: Tensor
     ) -> Tensor:
-        return self.tower.served(track, follow, day, event, request, is_key)
+        return self.tower.served(track, follow, strength, event, request, is_key)
 
 
 def make_user_tower(config: "VectorConfig") -> UserTower:
@@ -51,9 +51,10 @@ def make_user_tower(config: "VectorConfig") -> UserTower:
 def export_user_tower(tower: UserTower, config: "VectorConfig") -> bytes:
     """Return the tower as an ONNX model.
 
-    From track [B, L, D], follow [B, J, C], day [B, L], event [B, L, F], request [B, F], is_key [B, L] to user [B, C + 1].
+    From track [B, L, D], follow [B, J, D], strength [B, L], event [B, L, F], request [B, F], is_key [B, L] to what
+    `UserTower.served` returns.
     """
-    shape = (config.dim, config.pooling, config.code_size, config.width, config.blocks, config.heads, config.length)
+    shape = (config.dim, config.pooling, config.width, config.blocks, config.heads, config.length)
     if shape not in TRACED:
         TRACED[shape] = trace(config)
     model = onnx.ModelProto()
@@ -71,7 +72,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
     """Trace the graph of a configuration's tower, with fresh weights that are to be replaced."""
     example = (
         torch.zeros(2, 5, config.dim),
-        torch.zeros(2, LAGS, config.dim + config.code_size),
+        torch.zeros(2, LAGS, config.dim),
         torch.zeros(2, 5),
         torch.zeros(2, 5, len(EVENT_SIZES), dtype=torch.int64),
         torch.zeros(2, len(REQUEST_SIZES), dtype=torch.int64),
@@ -90,7 +91,7 @@ def trace(config: "VectorConfig") -> onnx.ModelProto:
             dynamic_shapes={
                 "track": {0: any_size, 1: any_size},
                 "follow": {0: any_size},
-                "day": {0: any_size, 1: any_size},
+                "strength": {0: any_size, 1: any_size},
                 "event": {0: any_size, 1: any_size},
                 "request": {0: any_size},
                 "is_key": {0: any_size, 1: any_size},

@@ -5,9 +5,12 @@ its chance to be in the pool; a row's own tracks are certain to be in it, so the
 M tracks of the pool, P positions, O own tracks of a row, R targets.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from ritornello.nn.embedding import OwnPlays
@@ -80,12 +83,41 @@ class PoolSoftmax(torch.autograd.Function):
         return *(found * gradient for found in saved), None, None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Links:
+    """What follows what: the chances among the pool's tracks [M, M], and the weight of each of the newest events [B, L, J]."""
+
+    chance_MN: csr_array
+    weight_BLJ: Tensor
+
+    def raises(self, batch: Batch, row_P: Tensor, place_P: Tensor) -> tuple[Tensor, Tensor]:
+        """Return slots of the pool, and by how much positions raise them [P, J x N]; slot 0, PADDING, stands for none."""
+        slot_MN, chance_MN = padded(self.chance_MN)
+        place_PJ = place_P[:, None] - torch.arange(self.weight_BLJ.shape[2])
+        row_P1, inside_PJ = row_P[:, None], place_PJ.clamp(min=0)
+        is_there_PJ = (place_PJ >= 0) & batch.is_key_BL[row_P1, inside_PJ]
+        from_PJ = batch.slot_BL[row_P1, inside_PJ]
+        raise_PJN = (self.weight_BLJ[row_P, place_P] * is_there_PJ)[:, :, None] * chance_MN[from_PJ]
+        return slot_MN[from_PJ].flatten(1), raise_PJN.flatten(1)
+
+
+def padded(matrix: csr_array) -> tuple[Tensor, Tensor]:
+    """Return columns and values [R, N] of a sparse matrix, as many as its longest row has, filled up with zeros."""
+    count_R = np.diff(matrix.indptr)
+    row_E = np.repeat(np.arange(len(count_R)), count_R)
+    place_E = np.arange(len(row_E)) - matrix.indptr[row_E]
+    column_RN = np.zeros((len(count_R), int(count_R.max(initial=1))), np.int64)
+    value_RN = np.zeros(column_RN.shape, np.float32)
+    column_RN[row_E, place_E], value_RN[row_E, place_E] = matrix.indices, matrix.data
+    return torch.from_numpy(column_RN), torch.from_numpy(value_RN)
+
+
 def next_plays(
     user_BLD: Tensor,
-    pool_MD: Tensor,
-    height_M: Tensor,
+    pool_ME: Tensor,
     log_chance_M: Tensor,
     own: OwnPlays,
+    links: Links,
     *,
     batch: Batch,
     reach: int,
@@ -95,6 +127,7 @@ def next_plays(
 
     The pool is a sample of the catalogue: a track counts with one over its chance, a row's own ones, certain to be there, once.
     """
+    pool_MD, height_M = pool_ME[:, :-1], pool_ME[:, -1]
     reach = min(reach, max(1, batch.slot_BL.shape[1] - 1))
     slot_BLR, is_target_BLR = targets_ahead(batch, reach)
     weight_BLR = torch.arange(1, reach + 1, dtype=torch.float32) ** -nearness * is_target_BLR
@@ -102,13 +135,14 @@ def next_plays(
     row_P, place_P = torch.nonzero(batch.is_asked_BL & is_target_BLR.any(dim=2), as_tuple=True)
     raise_BL = log_chance_M[batch.slot_BL] * is_first(batch.slot_BL)
     returns_PO = own(batch.own_BLLF[row_P, place_P]) * batch.is_own_BLL[row_P, place_P]
+    linked_PN, raise_PN = links.raises(batch, row_P, place_P)
     return torch.as_tensor(
         PoolSoftmax.apply(  # type: ignore[no-untyped-call]  # torch has no types for it
             user_BLD[row_P, place_P],
             pool_MD,
             (height_M - log_chance_M).masked_fill(batch.pool_M == 0, -1e9),
-            returns_PO + raise_BL[row_P],
-            batch.slot_BL[row_P],
+            torch.cat([returns_PO + raise_BL[row_P], raise_PN], dim=1),
+            torch.cat([batch.slot_BL[row_P], linked_PN], dim=1),
             (slot_BLR[row_P, place_P], weight_BLR[row_P, place_P]),
         )
     )

@@ -107,13 +107,20 @@ def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "InterestsC
 
 
 def place_anchors(sequences: Sequences, track_TD: Tensor, config: "InterestsConfig") -> Tensor:
-    """Return unit vectors [K, D] in the middle of clusters of what is played (spherical k-means)."""
+    """Return unit vectors [K, D] in the middle of clusters of what is played (spherical k-means).
+
+    They begin at plays far from each other: k-means++ (Arthur and Vassilvitskii 2007).
+    """
     generator = np.random.default_rng(config.seed)
-    anchor_KD = nn.functional.normalize(torch.from_numpy(generator.normal(size=(config.interests, config.dim))), dim=1)
-    anchor_KD = anchor_KD.float()
     if len(sequences) == 0:
-        return anchor_KD
+        return nn.functional.normalize(
+            torch.from_numpy(generator.normal(size=(config.interests, config.dim))), dim=1
+        ).float()
     play_ND = track_TD[torch.from_numpy(generator.choice(sequences.track_E, CLUSTER_PLAYS).astype(np.int64))]
+    anchor_KD = play_ND[:1]
+    while len(anchor_KD) < config.interests:
+        far_N = (1.0 - (play_ND @ anchor_KD.T).amax(dim=1)).clamp(min=1e-6).numpy().astype(np.float64)
+        anchor_KD = torch.cat([anchor_KD, play_ND[generator.choice(CLUSTER_PLAYS, 1, p=far_N / far_N.sum())]])
     for _ in range(CLUSTER_ROUNDS):
         cluster_N = (play_ND @ anchor_KD.T).argmax(dim=1)
         sum_KD = torch.zeros_like(anchor_KD).index_add_(0, cluster_N, play_ND)

@@ -1,6 +1,6 @@
 """Two towers trained together: what the `vector` channel fits (see recall/vector.py).
 
-T tracks, D embedding, E = D + 1 with the height, M tracks of a batch's pool, B batch, L history length.
+T tracks, D embedding, E = D + 1 with the height, M tracks of a batch's pool, B batch, L history length, J newest events.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
 from ritornello.data.tokens import tokens
-from ritornello.data.transitions import follow
+from ritornello.data.transitions import follow, follows
 from ritornello.nn import losses, placement
 from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
@@ -50,26 +50,29 @@ class TwoTowers(nn.Module):
         super().__init__()
         self.dim = config.dim
         self.links_K = links_K
-        self.item = ItemTower(base_KTE, knowledge, id_dropout=config.id_dropout, code=config.code_size)
+        self.item = ItemTower(base_KTE, knowledge, id_dropout=config.id_dropout)
         self.user = make_user_tower(config)
         self.own = OwnPlays(OWN_SIZES)
 
     def loss(self, batch: Batch, log_chance_M: Tensor, *, reach: int, nearness: float) -> Tensor:
         """Return the loss of a batch; see losses.next_plays."""
         pool_ME = self.item(batch.pool_M, batch.fold)
-        pool_MC, height_M = pool_ME[:, :-1], pool_ME[:, -1]
-        track_BLD = nn.functional.embedding(batch.slot_BL, pool_MC[:, : self.dim])
-        next_MC = torch.from_numpy(self.links_K[batch.fold][batch.pool_M.numpy()] @ self.item.directions(batch.fold))
-        next_BLC = nn.functional.embedding(batch.slot_BL, next_MC) * batch.is_key_BL[:, :, None]
-        user_BLC = self.user(track_BLD, next_BLC, batch.day_BL, batch.event_BLF, batch.request_BLF, batch.is_key_BL)
+        track_BLD = nn.functional.embedding(batch.slot_BL, pool_ME[:, :-1])
+        links_MT = self.links_K[batch.fold][batch.pool_M.numpy()]
+        next_MD = torch.from_numpy(links_MT @ self.item.directions(batch.fold))
+        next_BLD = nn.functional.embedding(batch.slot_BL, next_MD) * batch.is_key_BL[:, :, None]
+        user_BLD = self.user(
+            track_BLD, next_BLD, batch.strength_BL, batch.event_BLF, batch.request_BLF, batch.is_key_BL
+        )
+        links = losses.Links(chance_MN=links_MT[:, batch.pool_M.numpy()], weight_BLJ=self.user.links(batch.request_BLF))
         return losses.next_plays(
-            user_BLC, pool_MC, height_M, log_chance_M, self.own, batch=batch, reach=reach, nearness=nearness
+            user_BLD, pool_ME, log_chance_M, self.own, links, batch=batch, reach=reach, nearness=nearness
         )
 
 
 def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
     """Train on sequences that end before `at`."""
-    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config, code=config.code_size)
+    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
     links_K = placement.follow_tracks(sequences, knowledge.num_tracks + 1, folds=config.folds)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -82,7 +85,7 @@ def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConf
 def refit(earlier: TwoTowers, sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
     """Place the tracks of a newer log under towers that were trained on an earlier one; nothing is trained."""
     size = knowledge.num_tracks + 1
-    base_1TE = placement.place_again(sequences, size, config, earlier.item.base_KTE[-1].numpy(), code=config.code_size)
+    base_1TE = placement.place_again(sequences, size, config, earlier.item.base_KTE[-1].numpy())
     links_TT = placement.follow_tracks(sequences, size, folds=1)
     model = TwoTowers(config, knowledge, base_1TE, links_TT)
     weights = model.state_dict()
@@ -161,15 +164,17 @@ def scorer(model: TwoTowers, config: "VectorConfig") -> Callable[[History], Floa
         fold = history.user_B[0] % config.folds
         track_TE, links = placed[fold], model.links_K[fold]
         read = tokens(history, source=config.source, length=config.length)
-        user_BE = model.user.served(
+        answer_BC = model.user.served(
             torch.from_numpy(track_TE[:, : config.dim])[torch.from_numpy(read.track_BL.astype(np.int64))],
             torch.from_numpy(follow(links, track_TE[:, :-1], read.track_BL, read.is_key_BL)),
-            torch.from_numpy(read.day_BL),
+            torch.from_numpy(read.strength_BL),
             torch.from_numpy(read.event_BLF.astype(np.int64)),
             torch.from_numpy(read.request_BLF[:, -1].astype(np.int64)),
             torch.from_numpy(read.is_key_BL),
         )
-        score_BT = user_BE.numpy() @ track_TE.T
+        found_BC: Float32 = answer_BC.numpy()
+        score_BT = found_BC[:, : config.dim + 1] @ track_TE.T
+        score_BT += follows(links, found_BC[:, config.dim + 1 :], read.track_BL, read.is_key_BL).toarray()
         row_P, track_P, feature_PF = of_history(history, config.source)
         score_BT[row_P, track_P] += model.own(torch.from_numpy(feature_PF)).numpy()
         score_BT[:, ~track_TE.any(axis=1)] = -np.inf

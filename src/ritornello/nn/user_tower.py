@@ -16,9 +16,13 @@ from ritornello.data.transitions import LAGS
 from ritornello.nn.attention import CausalBlock
 from ritornello.nn.embedding import EventEmbedding
 
-AVERAGE, SESSION, LAST, STATE, NEXT, CODE, LENGTH = range(7)  # what is gated
-NUM_GATES, RECENT, PAUSE = 7, (SESSION, LAST, NEXT, CODE), -2.0
-HALF_LIFE, FAR = 60.0, 80.0  # days; and half-lives, after which an event is as good as forgotten
+AVERAGE, SESSION, LAST, STATE, NEXT, LINK, LENGTH = range(7)  # what is gated
+NUM_GATES, RECENT, PAUSE = 7, (SESSION, LAST, STATE, NEXT, LINK), -4.0
+LINK_START, LAG_STEP = (
+    10.0,
+    0.6,
+)  # a track that always follows gains so much at first; less the further back it follows from
+FAR = 80.0  # halvings, after which an event is as good as forgotten
 SESSION_GAP = 6  # doublings of a minute: half an hour
 GATE_STEP = 5.0  # gates have farther to go than weights
 
@@ -58,24 +62,18 @@ class UserTower(nn.Module):
             nn.init.zeros_(self.from_state.weight)
             self.from_next = nn.Linear(dim, dim, bias=False)
             nn.init.eye_(self.from_next.weight)
-            self.code_scale = nn.Parameter(torch.tensor(1.0))
-            self.lag = nn.Parameter(0.6 ** torch.arange(LAGS))
-        self.request = EventEmbedding(dim, REQUEST_SIZES)
+            self.lag = nn.Parameter(LAG_STEP ** torch.arange(LAGS))
+            self.log_link = nn.Parameter(math.log(LINK_START) + math.log(LAG_STEP) * torch.arange(LAGS))
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(size, NUM_GATES)) for size in REQUEST_SIZES)
         with torch.no_grad():  # after a pause the last session says less
             self.gates[0][SESSION_GAP:, list(RECENT)] = PAUSE / GATE_STEP
-        self.norm = nn.RMSNorm(dim)
-        self.widen = nn.Linear(dim, 2 * dim)
-        self.narrow = nn.Linear(2 * dim, dim)
-        nn.init.zeros_(self.narrow.weight)
-        nn.init.zeros_(self.narrow.bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
         track_BLD: Tensor,
-        next_BLC: Tensor,
-        day_BL: Tensor,
+        next_BLD: Tensor,
+        strength_BL: Tensor,
         event_BLF: Tensor,
         request_BLF: Tensor,
         is_key_BL: Tensor,
@@ -83,52 +81,48 @@ class UserTower(nn.Module):
         """Return the vectors [B, L, D] of the user before each position's request, as long as the model is sure."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
         # weights from the oldest event on, as far as numbers reach; only their ratios count
-        weight_BL1 = (torch.exp2((day_BL - day_BL[:, :1]).clamp(max=FAR * HALF_LIFE) / HALF_LIFE) * is_key_BL)[
-            :, :, None
-        ]
+        weight_BL1 = (torch.exp2((strength_BL - strength_BL[:, :1]).clamp(max=FAR)) * is_key_BL)[:, :, None]
         average_BLD = (event_BLD * weight_BL1).cumsum(dim=1) / weight_BL1.cumsum(dim=1).clamp(min=1e-9)
         if not len(self.blocks):
             return self.read((average_BLD,), request_BLF)
         state_BLW = self.narrow_in(event_BLD)
         for block in self.blocks:
             state_BLW = block(state_BLW, is_key_BL)
-        follow_BLC = torch.zeros_like(next_BLC)
-        for lag in range(min(LAGS, next_BLC.shape[1])):
-            follow_BLC = (
-                follow_BLC + self.lag[lag] * nn.functional.pad(next_BLC, (0, 0, lag, 0))[:, : next_BLC.shape[1]]
+        follow_BLD = torch.zeros_like(next_BLD)
+        for lag in range(min(LAGS, next_BLD.shape[1])):
+            follow_BLD = (
+                follow_BLD + self.lag[lag] * nn.functional.pad(next_BLD, (0, 0, lag, 0))[:, : next_BLD.shape[1]]
             )
         is_start_BL = event_BLF[..., GAP] >= SESSION_GAP
         start_BL = torch.where(is_start_BL, torch.arange(is_start_BL.shape[1]), 0).cummax(dim=1).values
         session_BLD = sums(event_BLD, start_BL) / sums(is_key_BL[:, :, None].to(event_BLD.dtype), start_BL).clamp(min=1)
-        return self.read((average_BLD, session_BLD, event_BLD, state_BLW), request_BLF, follow_BLC)
+        return self.read((average_BLD, session_BLD, event_BLD, state_BLW), request_BLF, follow_BLD)
 
     def served(
         self,
         track_BLD: Tensor,
-        next_BJC: Tensor,
-        day_BL: Tensor,
+        next_BJD: Tensor,
+        strength_BL: Tensor,
         event_BLF: Tensor,
         request_BF: Tensor,
         is_key_BL: Tensor,
     ) -> Tensor:
-        """Return what the last position is compared with tracks by [B, D + 1]: the vector, and 1 for the height."""
-        user_BD = self.last(track_BLD, next_BJC, day_BL, event_BLF, request_BF, is_key_BL)
-        return torch.cat([user_BD, torch.ones_like(user_BD[:, :1])], dim=1)
+        """Return what answers the last position [B, D + 1 + J]: the vector, 1 for the height, and `links`."""
+        user_BD = self.last(track_BLD, next_BJD, strength_BL, event_BLF, request_BF, is_key_BL)
+        return torch.cat([user_BD, torch.ones_like(user_BD[:, :1]), self.links(request_BF)], dim=1)
 
     def last(
         self,
         track_BLD: Tensor,
-        next_BJC: Tensor,
-        day_BL: Tensor,
+        next_BJD: Tensor,
+        strength_BL: Tensor,
         event_BLF: Tensor,
         request_BF: Tensor,
         is_key_BL: Tensor,
     ) -> Tensor:
         """Return the vector [B, D] of the user at the last position alone."""
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
-        weight_BL1 = (torch.exp2((day_BL - day_BL[:, -1:]).clamp(min=-FAR * HALF_LIFE) / HALF_LIFE) * is_key_BL)[
-            :, :, None
-        ]
+        weight_BL1 = (torch.exp2((strength_BL - strength_BL[:, -1:]).clamp(min=-FAR)) * is_key_BL)[:, :, None]
         average_BD = (event_BLD * weight_BL1).sum(dim=1) / weight_BL1.sum(dim=1).clamp(min=1e-9)
         if not len(self.blocks):
             return self.read((average_BD,), request_BF)
@@ -143,43 +137,47 @@ class UserTower(nn.Module):
         is_running_BL1 = (is_key_BL & (later_BL == 0))[:, :, None]
         session_BD = (event_BLD * is_running_BL1).sum(dim=1) / is_running_BL1.sum(dim=1).clamp(min=1)
         return self.read(
-            (average_BD, session_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF, self.lag.flip(0) @ next_BJC
+            (average_BD, session_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF, self.lag.flip(0) @ next_BJD
         )
 
     def largest_scale(self) -> float:
         """Return a length that no vector exceeds."""
         highest = sum(float(gate[:, -1].detach().max()) for gate in self.gates)
-        near = float((self.log_scale.detach() + GATE_STEP * highest).exp())
-        if not len(self.blocks):
-            return near
-        most = sum(float((GATE_STEP * gate[:, CODE].detach()).max()) for gate in self.gates)
-        return near + float(self.code_scale.detach() ** 2 * self.lag.detach().abs().sum()) * math.exp(most)
+        return float((self.log_scale.detach() + GATE_STEP * highest).exp())
 
     def embed(self, track_BLD: Tensor, event_BLF: Tensor, is_key_BL: Tensor) -> Tensor:
         """Add what happened to the vector of the track; events that do not count are zeros."""
         return torch.mul(self.dropout(self.scale * track_BLD + self.event(event_BLF)), is_key_BL[:, :, None])
 
-    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor, follow_BLC: Tensor | None = None) -> Tensor:
+    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor, follow_BLD: Tensor | None = None) -> Tensor:
         """Put average, newest event and attention together, each as far as the kind of request asks for it.
 
         Who comes back after weeks is asked about a taste, who is in the middle of a session about the next track; how much is
         certain differs too, which is the length of the vector.
         """
+        gate_BLG = self.gates_of(request_BLF)
+        maps = (self.from_average, self.from_session, self.from_last, self.from_state)[: len(parts)]
+        gated = [
+            read(part) * gate_BLG[..., place, None].exp()
+            for place, (part, read) in enumerate(zip(parts, maps, strict=True))
+        ]
+        user_BLD = torch.stack(gated).sum(dim=0)
+        if follow_BLD is not None:
+            user_BLD = user_BLD + self.scale * self.from_next(follow_BLD) * gate_BLG[..., NEXT, None].exp()
+        scale_BL1 = (self.log_scale + gate_BLG[..., -1:]).exp()
+        return nn.functional.normalize(user_BLD, dim=-1) * scale_BL1
+
+    def gates_of(self, request_BLF: Tensor) -> Tensor:
+        """Return the logarithm of how far each part counts [B, L, G] in answer to a kind of request."""
         gate_BLG = sum(GATE_STEP * gate[request_BLF[..., place]] for place, gate in enumerate(self.gates))
         assert isinstance(gate_BLG, Tensor)
-        user_BLD = self.request(request_BLF)
-        maps = (self.from_average, self.from_session, self.from_last, self.from_state)[: len(parts)]
-        for place, (part, read) in enumerate(zip(parts, maps, strict=True)):
-            user_BLD = user_BLD + read(part) * gate_BLG[..., place, None].exp()
-        if follow_BLC is not None:
-            dim = user_BLD.shape[-1]
-            near_BLD, code_BLC = follow_BLC[..., :dim], follow_BLC[..., dim:]
-            user_BLD = user_BLD + self.scale * self.from_next(near_BLD) * gate_BLG[..., NEXT, None].exp()
-            code_BLC = code_BLC * self.code_scale**2 * gate_BLG[..., CODE, None].exp()
-        hidden_BLF = nn.functional.gelu(self.widen(self.norm(user_BLD)), approximate="tanh")
-        scale_BL1 = (self.log_scale + gate_BLG[..., -1:]).exp()
-        user_BLD = nn.functional.normalize(user_BLD + self.narrow(hidden_BLF), dim=-1) * scale_BL1
-        return user_BLD if follow_BLC is None else torch.cat([user_BLD, code_BLC], dim=-1)
+        return gate_BLG
+
+    def links(self, request_BLF: Tensor) -> Tensor:
+        """Return what a track gains that surely follows the newest event, or the one before, ... [B, L, J]."""
+        if not len(self.blocks):
+            return torch.zeros(*request_BLF.shape[:-1], LAGS)
+        return torch.as_tensor((self.log_link + self.gates_of(request_BLF)[..., LINK, None]).exp())
 
 
 def sums(value_BLD: Tensor, start_BL: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Batch:
     fold: int
     pool_M: Tensor
     slot_BL: Tensor
-    day_BL: Tensor
+    strength_BL: Tensor
     is_asked_BL: Tensor
     is_key_BL: Tensor
     is_target_BL: Tensor
@@ -121,7 +121,7 @@ def read_batch(
         fold=int(windows.user_W[0]) % reading.folds,
         pool_M=torch.from_numpy(pool_M.astype(np.int64)),
         slot_BL=torch.from_numpy(slot[: track_BL.size].reshape(track_BL.shape)),
-        day_BL=torch.from_numpy(read.day_BL),
+        strength_BL=torch.from_numpy(read.strength_BL),
         is_asked_BL=torch.from_numpy((track_BL != 0) & ~is_own_search(history)[:, -length:]),
         is_key_BL=torch.from_numpy(is_key_BL),
         is_target_BL=torch.from_numpy(is_target(history)[:, -length:] & ~outside_BL),

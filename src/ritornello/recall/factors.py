@@ -9,18 +9,16 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from ritornello.contracts import Float32, History
+from ritornello.data.factorisation import factorise
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
-from ritornello.data.sparse import sum_pairs
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
 from ritornello.recall.scores import VectorScores
-from ritornello.schema import ONE_DAY_MS
 
 
 class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,27 +43,19 @@ class Factors:
         self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        from implicit.cpu.als import AlternatingLeastSquares  # training only: serving needs no implicit
-
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
-        user_E, at_E = sequences.user_E[is_used_E], sequences.at_E[is_used_E]
-        newest_U = np.zeros(sequences.num_users + 1, np.int64)
-        np.maximum.at(newest_U, user_E, at_E)
-        age_days_E = (newest_U[user_E] - at_E) / ONE_DAY_MS
-        weight_E = np.exp2(-np.minimum(age_days_E / self.config.half_life_days, 100.0))
-        shape = (sequences.num_users + 1, sequences.num_tracks + 1)
-        listens_UT = sum_pairs(user_E, sequences.track_E[is_used_E], weight_E, shape)
-        listens_UT.data = np.log1p(listens_UT.data)
-        with threadpool_limits(1, "blas"):  # its own threads share the work; nested ones make it slow
-            model = AlternatingLeastSquares(
-                factors=self.config.factors,
-                regularization=self.config.regularization,
-                alpha=self.config.alpha,
-                iterations=self.config.iterations,
-                random_state=self.config.seed,
+        config = self.config
+        return self._index(
+            factorise(
+                sequences,
+                sequences.num_tracks + 1,
+                factors=config.factors,
+                regularization=config.regularization,
+                alpha=config.alpha,
+                iterations=config.iterations,
+                half_life_days=config.half_life_days,
+                seed=config.seed,
             )
-            model.fit(csr_matrix(listens_UT), show_progress=False)
-        return self._index(np.asarray(model.item_factors, dtype=np.float32))
+        )
 
     def _index(self, track_TD: Float32) -> Self:
         self.track_TD = track_TD

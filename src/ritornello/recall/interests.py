@@ -41,8 +41,7 @@ class InterestsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: FromOne = 4
     reach: FromOne = 15
     far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    svd: bool = True
-    sessions: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    als: bool = True
     folds: FromOne = 4
     uniform: FromOne = 512
     temperature: Positive = 0.1

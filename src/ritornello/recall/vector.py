@@ -2,9 +2,11 @@
 
 The user tower reads the newest events with causal self-attention (see nn/user_tower.py) when a request comes, so that it moves
 with every event; the item tower's vectors are computed once. Trained with sampled softmax over the plays ahead of every
-position at once (see nn/losses.py), tracks first placed by a truncated SVD. What the user has played is raised or lowered by
-how lately and how often. After YouTube DNN (Covington et al. 2016) and SASRec (Kang and McAuley 2018).
-B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, P (row, track) pairs.
+position at once (see nn/losses.py), tracks first placed by matrix factorisation. What the user has played is raised or lowered
+by how lately and how often, and what has followed the newest events within sessions is raised: a memory and a Markov chain
+beside the towers, trained with them. After YouTube DNN (Covington et al. 2016), SASRec (Kang and McAuley 2018) and, for what
+stands beside, Wide & Deep (Cheng et al. 2016).
+B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, J newest events, P (row, track) pairs.
 """
 
 from types import ModuleType
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
@@ -20,7 +23,7 @@ from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import empty, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
-from ritornello.data.transitions import follow
+from ritornello.data.transitions import follow, follows
 from ritornello.inference import Model
 from ritornello.recall.scores import VectorScores
 from ritornello.schema import PADDING
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,9 +49,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reach: FromOne = 15
     nearness: float = 0.5
     far: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
-    svd: bool = True
-    code: Annotated[int, msgspec.Meta(ge=0)] = 128
-    sessions: NotNegative = 0.5
+    als: bool = True
     folds: FromOne = 4
     uniform: FromOne = 512
     temperature: Annotated[float, msgspec.Meta(ge=0.01, le=10)] = 0.1
@@ -57,15 +57,10 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: Share = 0.2
     id_dropout: Share = 0.1
     batch_events: FromOne = 2048
-    epochs: FromOne = 3
+    epochs: FromOne = 1
     learning_rate: Positive = 0.002
     table_rate: Positive = 0.0002
     seed: int = 0
-
-    @property
-    def code_size(self) -> int:
-        """Dimensions that tell tracks apart which lie together; averages have no use for them."""
-        return self.code if self.pooling == "attention" else 0
 
 
 class Vector:
@@ -79,7 +74,7 @@ class Vector:
                 f"recall.vector: width is {config.width}, heads is {config.heads}: heads has to divide width"
             )
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + config.code_size + 1), np.float32)
+        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.links_TT = empty()
         self.tower: Model | None = None
@@ -102,21 +97,30 @@ class Vector:
 
     def encode(self, history: History) -> Float32:
         """Return the user vectors [B, D + 1]; a user without events that count has zeros."""
+        return self.ask(history)[0]
+
+    def ask(self, history: History) -> tuple[Float32, csr_array]:
+        """Return the user vectors [B, D + 1], and what the newest events lead on to [B, T]."""
+        size = len(self.track_TE)
         if self.tower is None or len(history) == 0:
-            return np.zeros((len(history), self.track_TE.shape[1]), np.float32)
+            nothing = np.zeros(0, np.int32)
+            none_BT = sum_pairs(nothing, nothing, nothing, (len(history), size))
+            return np.zeros((len(history), self.config.dim + 1), np.float32), none_BT
         read = tokens(history, source=self.config.source, length=self.config.length)
-        is_known_BL = read.track_BL < len(self.track_TE)
+        is_known_BL = read.track_BL < size
         is_key_BL = read.is_key_BL & is_known_BL
         track_BL = np.where(is_known_BL, read.track_BL, PADDING)
-        user_BE = self.tower(
-            track=self.track_TE[track_BL, : self.config.dim],
-            day=read.day_BL,
+        found_BC = self.tower(
+            track=self.track_TE[track_BL, :-1],
+            strength=read.strength_BL,
             follow=follow(self.links_TT, self.track_TE[:, :-1], track_BL, is_key_BL),
             event=read.event_BLF.astype(np.int64),
             request=read.request_BLF[:, -1].astype(np.int64),
             is_key=is_key_BL,
         )
-        return np.asarray(user_BE * is_key_BL.any(axis=1, keepdims=True), dtype=np.float32)
+        found_BC *= is_key_BL.any(axis=1, keepdims=True)
+        user_BE, weight_BJ = np.split(found_BC, [self.config.dim + 1], axis=1)
+        return user_BE, follows(self.links_TT, weight_BJ, track_BL, is_key_BL)
 
     def score(self, history: History) -> VectorScores:
         row_P, track_P, feature_PF = of_history(history, self.config.source)
@@ -124,7 +128,8 @@ class Vector:
         row_P, track_P, feature_PF = row_P[is_known_P], track_P[is_known_P], feature_PF[is_known_P]
         return_P = np.sum([value[feature_PF[:, place]] for place, value in enumerate(self.returns)], axis=0)
         own_BT = sum_pairs(row_P, track_P, return_P, (len(history), len(self.track_TE)))
-        return VectorScores(self.encode(history), self.track_TE, own_BT)
+        user_BE, follows_BT = self.ask(history)
+        return VectorScores(user_BE, self.track_TE, csr_array(own_BT + follows_BT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         assert self.tower is not None, "fitted before it is saved"
