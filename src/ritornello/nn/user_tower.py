@@ -156,7 +156,9 @@ class UserTower(nn.Module):
         certain differs too, which is the length of the vector.
         """
         gate_BLG = self.gates_of(request_BLF)
-        maps = (self.from_average, self.from_session, self.from_last, self.from_state)[: len(parts)]
+        maps = [self.from_average]
+        if len(self.blocks):
+            maps += [self.from_session, self.from_last, self.from_state]
         gated = [
             read(part) * gate_BLG[..., place, None].exp()
             for place, (part, read) in enumerate(zip(parts, maps, strict=True))
