@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ritornello.data.sequence import from_events
-from ritornello.data.transitions import LAGS, chances, follow
+from ritornello.data.transitions import LAGS, chances, follow, follows
 from ritornello.schema import ONE_MINUTE_MS, Action
 
 
@@ -37,3 +37,13 @@ def test_following_is_the_mean_vector_of_what_follows_each_of_the_newest_events(
     np.testing.assert_allclose(found[0, -3], 0.25 * track_TD[2] + 0.75 * track_TD[3])
     assert not found[0, :-3].any()
     assert not found[0, -2:].any()
+
+
+def test_what_follows_the_newest_events_is_weighted_and_summed():
+    links_TT = np.zeros((5, 5), np.float32)
+    links_TT[1, 2], links_TT[1, 3], links_TT[4, 2] = 0.25, 0.75, 0.5
+    weight_BJ = np.array([[10.0, 4.0], [10.0, 4.0]], np.float32)
+    track_BL, is_key_BL = np.array([[1, 4, 1], [4, 1, 4]]), np.array([[True, True, True], [True, True, False]])
+    found = follows(csr_array(links_TT), weight_BJ, track_BL, is_key_BL).toarray()
+    np.testing.assert_allclose(found, [[0, 0, 2.5 + 2.0, 7.5, 0], [0, 0, 1.0, 3.0, 0]])
+    assert not follows(csr_array(links_TT), weight_BJ, np.zeros((2, 1), np.int32), np.ones((2, 1), bool)).nnz

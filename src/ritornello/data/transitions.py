@@ -38,7 +38,10 @@ def follow(links_TT: csr_array, track_TD: Float32, track_BL: Int32, is_key_BL: B
     """Return the mean vector [B, J, D] of what follows each of the newest J = LAGS events; zeros where there is none."""
     track_BJ = np.where(is_key_BL, track_BL, PADDING)[:, -LAGS:]
     track_BJ = np.pad(track_BJ, ((0, 0), (LAGS - track_BJ.shape[1], 0)))
-    mean_ND = links_TT[track_BJ.ravel()] @ track_TD
+    links_NT = csr_array(links_TT[track_BJ.ravel()])
+    entry_E = np.arange(len(links_NT.data))
+    links_NE = csr_array((links_NT.data, entry_E, links_NT.indptr), shape=(links_NT.shape[0], len(entry_E)))
+    mean_ND = links_NE @ track_TD[links_NT.indices]  # of all tracks' vectors only those that are led to are read
     return np.asarray(mean_ND, dtype=np.float32).reshape(*track_BJ.shape, track_TD.shape[1])
 
 
