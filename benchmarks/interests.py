@@ -116,7 +116,7 @@ def spread(interest_BKE: Float32) -> tuple[NDArray[np.int64], Float64]:
 
 def cluster_tracks(known: Sequences) -> NDArray[np.intp]:
     """Return the cluster of each track [T], by spherical k-means of where the tracks are placed; unplayed tracks in 0."""
-    track_TD = placement.place(known, known.num_tracks + 1, PLACING, code=0)[:, : PLACING.dim]
+    track_TD = placement.place(known, known.num_tracks + 1, PLACING)[:, : PLACING.dim]
     played_T = np.flatnonzero(track_TD.any(axis=1))
     start_C = np.random.default_rng(0).choice(played_T, CLUSTERS, replace=len(played_T) < CLUSTERS)
     centre_CD = track_TD[start_C]

@@ -17,6 +17,7 @@ own numbers agree with the judge's to 1e-6.
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, cast
@@ -33,7 +34,7 @@ from ritornello.contracts import History
 from ritornello.data.ingest import ingest
 from ritornello.data.prepare import Prepared, load_prepared, prepare
 from ritornello.evaluation.baselines import fit_baselines
-from ritornello.evaluation.live import Answer, choose_rows, rank_rows
+from ritornello.evaluation.live import Answer, answers_of, choose_rows, rank_rows
 from ritornello.evaluation.live_rows import LiveRows, live_rows
 from ritornello.evaluation.scoring import LIST_LENGTH
 from ritornello.evaluation.window import PIPELINE, Parts, report_of, score_system, score_window
@@ -41,6 +42,7 @@ from ritornello.evaluation.window_split import Window, split_windows
 from ritornello.recall import Channel
 from ritornello.recall.merge import recall as best
 from ritornello.schema import ONE_DAY_MS
+from ritornello.train.fit import fit_pipeline
 
 METRICS = {  # name: (part, metric, the name that peers' scores have)
     "all NDCG@10": ("all", "ndcg@10", "all_ndcg_10"),
@@ -66,7 +68,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def measure(  # noqa: PLR0913, PLR0917 - the command line itself
-    data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet.")],
+    data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet, or a workspace.")],
     out: Annotated[Path, typer.Option(help="Parquet file of values; rows are added.")],
     channels: Annotated[str, typer.Option(help="Names of channels, or session_knn.")],
     seeds: Annotated[str, typer.Option(help="For channels that have one.")] = "0",
@@ -83,11 +85,7 @@ def measure(  # noqa: PLR0913, PLR0917 - the command line itself
     settings: dict[str, object] = {}
     for one in override or []:
         apply_override(settings, one)
-    with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace(Path(scratch))
-        ingest(workspace, [data])
-        prepare(workspace)
-        prepared = load_prepared(workspace)
+    with opened(data) as prepared:
         newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
         for cut in cuts.split(","):
             at = newest - int(float(cut) * ONE_DAY_MS)
@@ -117,7 +115,7 @@ def measure(  # noqa: PLR0913, PLR0917 - the command line itself
 
 @app.command()
 def stack(  # noqa: PLR0913, PLR0917 - the command line itself
-    data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet.")],
+    data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet, or a workspace.")],
     out: Annotated[Path, typer.Option(help="Parquet file of values; rows are added.")],
     config: Annotated[Path | None, typer.Option(help="As for ritornello train.")] = None,
     label: Annotated[str, typer.Option(help="Added to the name in the table.")] = "",
@@ -126,32 +124,50 @@ def stack(  # noqa: PLR0913, PLR0917 - the command line itself
     test_days: float = 14.0,
     min_item: int = 5,
     min_user: int = 10,
+    live_rows_each: Annotated[int, typer.Option(help="Score the next play instead, on so many plays a window.")] = 0,
 ) -> None:
     """Train and score the whole pipeline of a configuration."""
     settings = load_config(config, [])
-    with tempfile.TemporaryDirectory() as scratch:
-        workspace = Workspace(Path(scratch))
-        ingest(workspace, [data])
-        prepare(workspace)
-        prepared = load_prepared(workspace)
+    with opened(data) as prepared:
         newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
         for cut in cuts.split(","):
             at = newest - int(float(cut) * ONE_DAY_MS)
             [window] = split_windows(
                 prepared.sequences, at, test_days=test_days, cuts=1, min_item=min_item, min_user=min_user
             )
-            scored = score_window(window, prepared, settings, progress=None)
-            found = [
-                ("fit seconds", "", scored.seconds["train"], 1),
-                *window_values(prepared, scored.systems[PIPELINE]),
-            ]
+            rows = live_rows(
+                prepared.sequences,
+                prepared.user_ids,
+                window.at,
+                test_days=test_days,
+                min_item=min_item,
+                min_user=min_user,
+            )
+            if live_rows_each:
+                pipeline = fit_pipeline(rows.known, rows.at, settings, prepared.knowledge, tasks=("next",))
+                found = list(live_values(prepared, rows, answers_of(pipeline)[PIPELINE], live_rows_each))
+            else:
+                scored = score_window(window, prepared, settings, progress=None)
+                found = [("fit seconds", "", scored.seconds["train"], 1)]
+                found += window_values(prepared, scored.systems[PIPELINE])
+                facts = {"model": f"stack{label}", "cut": cut, "rows": len(window.targets.user_R)}
+                facts |= cast(dict[str, object], report_of([scored])["union"])
+                with out.with_suffix(".union.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(facts) + "\n")
             table = pl.DataFrame([(f"stack{label}", 0, cut, *row) for row in found], schema=SCHEMA, orient="row")
             pl.concat([pl.read_parquet(out), table] if out.exists() else [table]).write_parquet(out)
             show(table)
-            union = cast(dict[str, object], report_of([scored])["union"])
-            facts = {"model": f"stack{label}", "cut": cut, "rows": len(window.targets.user_R)} | union
-            with out.with_suffix(".union.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(facts) + "\n")
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[Prepared]:
+    """Prepare a log in a scratch workspace; a workspace is taken as it is, with all that its catalogue knows."""
+    with tempfile.TemporaryDirectory() as scratch:
+        workspace = Workspace(data if data.is_dir() else Path(scratch))
+        if not data.is_dir():
+            ingest(workspace, [data])
+        prepare(workspace)
+        yield load_prepared(workspace)
 
 
 def has_seed(name: str) -> bool:

@@ -89,7 +89,9 @@ def main() -> None:
             rows.append({"run": run, "what": what, **percentiles(seconds)})
             print(rows[-1], flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"length": length, "requests": options.requests, "rows": rows}, indent=1) + "\n")
+        options.json.write_text(
+            json.dumps({"length": length, "requests": options.requests, "rows": rows}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":
