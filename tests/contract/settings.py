@@ -10,7 +10,7 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("daily_mix", "familiarity"): [0.0, 1.0],
     ("graph", "hops"): [2, 1],
     ("graph", "weights"): [{"performed_by": 0.2}, {"has_genre": 3.0}],
-    ("vector", "pooling"): ["average"],
+    ("vector", "pooling"): ["average", "recency"],
     ("vector", "source"): ["both", "searches"],
     ("vector", "epochs"): [2, 3],
     ("vector", "width"): [32, 16],

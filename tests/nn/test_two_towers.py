@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -61,18 +62,19 @@ def known_of(sequences: Sequences) -> Knowledge:
     )
 
 
-def tower(seed: int = 0):
+def tower(seed: int = 0, pooling: str = "attention"):
     """Return a user tower in which nothing is zero."""
     torch.manual_seed(seed)
-    made = export.make_user_tower(SMALL)
+    made = export.make_user_tower(msgspec.structs.replace(SMALL, pooling=pooling))
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(0.3 * torch.randn(weight.shape))
     return made.eval()
 
 
+@pytest.mark.parametrize("pooling", ["attention", "recency", "average"])
 @pytest.mark.parametrize("length", [1, 5, 30])
-def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(length):
+def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(length, pooling):
     rng = np.random.default_rng(length)
     track = torch.from_numpy(rng.normal(size=(3, length, 8)).astype(np.float32))
     after = torch.from_numpy(rng.normal(size=(3, max(length, LAGS), 8)).astype(np.float32))
@@ -81,12 +83,13 @@ def test_the_last_position_and_the_exported_graph_agree_with_the_whole_pass(leng
     event[:, :, GAP] = torch.from_numpy(rng.integers(0, 9, (3, length)))  # some begin a session
     is_key = torch.from_numpy(rng.random((3, length)) < 0.7)
     day = torch.from_numpy(np.sort(rng.uniform(-9, 0, (3, length))).astype(np.float32))
-    made = tower()
+    made = tower(pooling=pooling)
     with torch.no_grad():
         whole = made(track, after[:, -length:], day, event, request, is_key)[:, -1].numpy()
         links = made.links(request)[:, -1].numpy()
         served = made.served(track, after[:, -LAGS:], day, event, request[:, -1], is_key).numpy()
-    found = Model(export.export_user_tower(made, SMALL))(
+    config = msgspec.structs.replace(SMALL, pooling=pooling)
+    found = Model(export.export_user_tower(made, config))(
         track=track.numpy(),
         follow=after[:, -LAGS:].numpy(),
         strength=day.numpy(),

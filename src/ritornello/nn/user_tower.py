@@ -1,8 +1,8 @@
 """The user tower: from events and the moment of a request to a vector that tracks are compared with.
 
-Causal self-attention over the newest events (SASRec: Kang and McAuley 2018), or the running average of their vectors (as in the
-candidate generation of Covington et al. 2016) where `pooling` is "average": then
-neither attention nor the newest event alone is read.
+The running average of a history (as in the candidate generation of Covington et al. 2016), and beside it what order tells: the
+running session, the newest event, what has followed it elsewhere, and causal self-attention over all (SASRec: Kang and McAuley
+2018). `pooling` leaves attention out ("recency"), or everything but the average ("average").
 B batch, L history length, D embedding, W width of the attention, F features.
 """
 
@@ -47,6 +47,7 @@ class UserTower(nn.Module):
         self.scale = nn.Parameter(torch.tensor(float(dim) ** 0.5))
         self.event = EventEmbedding(dim, EVENT_SIZES)
         num_blocks = blocks if pooling == "attention" else 0
+        self.is_ordered = pooling != "average"
         self.blocks = nn.ModuleList(
             CausalBlock(width, heads=heads, reach=reach, expansion=2, dropout=dropout) for _ in range(num_blocks)
         )
@@ -54,12 +55,13 @@ class UserTower(nn.Module):
         nn.init.eye_(self.from_average.weight)
         if num_blocks:
             self.narrow_in = nn.Linear(dim, width, bias=False)
+            self.from_state = nn.Linear(width, dim, bias=False)
+            nn.init.zeros_(self.from_state.weight)
+        if self.is_ordered:
             self.from_session = nn.Linear(dim, dim, bias=False)
             nn.init.eye_(self.from_session.weight)
             self.from_last = nn.Linear(dim, dim, bias=False)
             nn.init.eye_(self.from_last.weight)
-            self.from_state = nn.Linear(width, dim, bias=False)
-            nn.init.zeros_(self.from_state.weight)
             self.from_next = nn.Linear(dim, dim, bias=False)
             nn.init.eye_(self.from_next.weight)
             self.lag = nn.Parameter(LAG_STEP ** torch.arange(LAGS))
@@ -83,11 +85,8 @@ class UserTower(nn.Module):
         # weights from the oldest event on, as far as numbers reach; only their ratios count
         weight_BL1 = (torch.exp2((strength_BL - strength_BL[:, :1]).clamp(max=FAR)) * is_key_BL)[:, :, None]
         average_BLD = (event_BLD * weight_BL1).cumsum(dim=1) / weight_BL1.cumsum(dim=1).clamp(min=1e-9)
-        if not len(self.blocks):
-            return self.read((average_BLD,), request_BLF)
-        state_BLW = self.narrow_in(event_BLD)
-        for block in self.blocks:
-            state_BLW = block(state_BLW, is_key_BL)
+        if not self.is_ordered:
+            return self.read({AVERAGE: average_BLD}, request_BLF)
         follow_BLD = torch.zeros_like(next_BLD)
         for lag in range(min(LAGS, next_BLD.shape[1])):
             follow_BLD = (
@@ -96,7 +95,13 @@ class UserTower(nn.Module):
         is_start_BL = event_BLF[..., GAP] >= SESSION_GAP
         start_BL = torch.where(is_start_BL, torch.arange(is_start_BL.shape[1]), 0).cummax(dim=1).values
         session_BLD = sums(event_BLD, start_BL) / sums(is_key_BL[:, :, None].to(event_BLD.dtype), start_BL).clamp(min=1)
-        return self.read((average_BLD, session_BLD, event_BLD, state_BLW), request_BLF, follow_BLD)
+        parts = {AVERAGE: average_BLD, SESSION: session_BLD, LAST: event_BLD, NEXT: follow_BLD}
+        if len(self.blocks):
+            state_BLW = self.narrow_in(event_BLD)
+            for block in self.blocks:
+                state_BLW = block(state_BLW, is_key_BL)
+            parts[STATE] = state_BLW
+        return self.read(parts, request_BLF)
 
     def served(
         self,
@@ -124,21 +129,22 @@ class UserTower(nn.Module):
         event_BLD = self.embed(track_BLD, event_BLF, is_key_BL)
         weight_BL1 = (torch.exp2((strength_BL - strength_BL[:, -1:]).clamp(min=-FAR)) * is_key_BL)[:, :, None]
         average_BD = (event_BLD * weight_BL1).sum(dim=1) / weight_BL1.sum(dim=1).clamp(min=1e-9)
-        if not len(self.blocks):
-            return self.read((average_BD,), request_BF)
-        state_BLW = self.narrow_in(event_BLD)
-        for block in list(self.blocks)[:-1]:
-            state_BLW = block(state_BLW, is_key_BL)
-        final = self.blocks[-1]
-        assert isinstance(final, CausalBlock)
-        state_B1W = final.last(state_BLW, is_key_BL)
+        if not self.is_ordered:
+            return self.read({AVERAGE: average_BD}, request_BF)
         is_start_BL = event_BLF[..., GAP] >= SESSION_GAP
         later_BL = is_start_BL.flip(1).cumsum(dim=1).flip(1) - is_start_BL.long()
         is_running_BL1 = (is_key_BL & (later_BL == 0))[:, :, None]
         session_BD = (event_BLD * is_running_BL1).sum(dim=1) / is_running_BL1.sum(dim=1).clamp(min=1)
-        return self.read(
-            (average_BD, session_BD, event_BLD[:, -1], state_B1W[:, 0]), request_BF, self.lag.flip(0) @ next_BJD
-        )
+        follow_BD = self.lag.flip(0) @ next_BJD
+        parts = {AVERAGE: average_BD, SESSION: session_BD, LAST: event_BLD[:, -1], NEXT: follow_BD}
+        if len(self.blocks):
+            state_BLW = self.narrow_in(event_BLD)
+            for block in list(self.blocks)[:-1]:
+                state_BLW = block(state_BLW, is_key_BL)
+            final = self.blocks[-1]
+            assert isinstance(final, CausalBlock)
+            parts[STATE] = final.last(state_BLW, is_key_BL)[:, 0]
+        return self.read(parts, request_BF)
 
     def largest_scale(self) -> float:
         """Return a length that no vector exceeds."""
@@ -149,25 +155,22 @@ class UserTower(nn.Module):
         """Add what happened to the vector of the track; events that do not count are zeros."""
         return torch.mul(self.dropout(self.scale * track_BLD + self.event(event_BLF)), is_key_BL[:, :, None])
 
-    def read(self, parts: tuple[Tensor, ...], request_BLF: Tensor, follow_BLD: Tensor | None = None) -> Tensor:
-        """Put average, newest event and attention together, each as far as the kind of request asks for it.
+    def read(self, parts: dict[int, Tensor], request_BLF: Tensor) -> Tensor:
+        """Put average, session, newest event, what follows it and attention together, each as far as the request asks for it.
 
         Who comes back after weeks is asked about a taste, who is in the middle of a session about the next track; how much is
         certain differs too, which is the length of the vector.
         """
         gate_BLG = self.gates_of(request_BLF)
-        maps = [self.from_average]
+        maps = {AVERAGE: self.from_average}
+        if self.is_ordered:
+            maps |= {SESSION: self.from_session, LAST: self.from_last, NEXT: self.from_next}
+            parts = parts | {NEXT: self.scale * parts[NEXT]}
         if len(self.blocks):
-            maps += [self.from_session, self.from_last, self.from_state]
-        gated = [
-            read(part) * gate_BLG[..., place, None].exp()
-            for place, (part, read) in enumerate(zip(parts, maps, strict=True))
-        ]
-        user_BLD = torch.stack(gated).sum(dim=0)
-        if follow_BLD is not None:
-            user_BLD = user_BLD + self.scale * self.from_next(follow_BLD) * gate_BLG[..., NEXT, None].exp()
+            maps[STATE] = self.from_state
+        gated = [maps[part](value) * gate_BLG[..., part, None].exp() for part, value in parts.items()]
         scale_BL1 = (self.log_scale + gate_BLG[..., -1:]).exp()
-        return nn.functional.normalize(user_BLD, dim=-1) * scale_BL1
+        return nn.functional.normalize(torch.stack(gated).sum(dim=0), dim=-1) * scale_BL1
 
     def gates_of(self, request_BLF: Tensor) -> Tensor:
         """Return the logarithm of how far each part counts [B, L, G] in answer to a kind of request."""
@@ -177,7 +180,7 @@ class UserTower(nn.Module):
 
     def links(self, request_BLF: Tensor) -> Tensor:
         """Return what a track gains that surely follows the newest event, or the one before, ... [B, L, J]."""
-        if not len(self.blocks):
+        if not self.is_ordered:
             return torch.zeros(*request_BLF.shape[:-1], LAGS)
         return torch.as_tensor((self.log_link + self.gates_of(request_BLF)[..., LINK, None]).exp())
 

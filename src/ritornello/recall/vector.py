@@ -40,7 +40,7 @@ class VectorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the towers and of their training; `source` names the events a history is read from."""
 
     dim: FromOne = 256
-    pooling: Literal["attention", "average"] = "attention"
+    pooling: Literal["attention", "recency", "average"] = "attention"
     source: Literal["plays", "searches", "both"] = "plays"
     width: FromOne = 64
     blocks: FromOne = 2

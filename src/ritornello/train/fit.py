@@ -57,7 +57,8 @@ def fit_pipeline(
     rankers = {task: fit_ranker(task, parts, config) for task, parts in examples.items() if enough(task, parts)}
     if progress and task_id is not None:
         progress.advance(task_id)
-    pipeline = with_quotas(fit_recall(known, at, config, knowledge, earlier=earlier), reached, config)
+    # what is served is trained on everything; towers of the oldest cut were good enough for the examples
+    pipeline = with_quotas(fit_recall(known, at, config, knowledge), reached, config)
     if progress and task_id is not None:
         progress.advance(task_id)
     return replace(pipeline, rankers=rankers)
