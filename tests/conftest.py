@@ -14,6 +14,8 @@ from ritornello.data.sources.planted import PlantedWorld, planted_world
 from ritornello.pipeline import Pipeline
 from ritornello.train.fit import fit_pipeline
 
+SMALL_TOWERS: dict[str, object] = {"dim": 16, "width": 8, "blocks": 1, "folds": 2}
+
 settings.register_profile("fast", max_examples=50, deadline=None)
 settings.register_profile("soak", max_examples=3000, deadline=None)
 settings.load_profile("fast")
@@ -29,7 +31,7 @@ def small_config() -> Config:
     """All channels and a ranker per task, small enough to be trained in a second."""
     few_trees: dict[str, object] = {"num_trees": 10, "min_examples_in_leaf": 5}
     return Config(
-        recall=RecallConfig(quota=20, settings={"factors": {"factors": 16, "iterations": 2}}),
+        recall=RecallConfig(quota=20, settings={"factors": {"factors": 16, "iterations": 2}, "vector": SMALL_TOWERS}),
         rank=RankConfig(settings={"window": few_trees, "next": few_trees}, cuts=2, next_plays=400),
     )
 

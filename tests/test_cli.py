@@ -16,6 +16,9 @@ FAST = [
     "--set=rank.next_plays=200",
     "--set=recall.quota=40",
     "--set=recall.settings.factors.factors=8",
+    "--set=recall.settings.vector.dim=16",
+    "--set=recall.settings.vector.width=8",
+    "--set=recall.settings.vector.folds=2",
     "--set=rank.settings.window.num_trees=10",
     "--set=rank.settings.next.num_trees=10",
 ]

@@ -29,6 +29,7 @@ class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "sessions",
         "factors",
         "neighbours",
+        "vector",
     )
     quota: FromOne = 200
     learn_quotas: bool = False

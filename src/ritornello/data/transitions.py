@@ -1,5 +1,7 @@
 """What follows what within a session: the counts behind a Markov chain over tracks. T tracks, E events."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -38,11 +40,15 @@ def follow(links_TT: csr_array, track_TD: Float32, track_BL: Int32, is_key_BL: B
     """Return the mean vector [B, J, D] of what follows each of the newest J = LAGS events; zeros where there is none."""
     track_BJ = np.where(is_key_BL, track_BL, PADDING)[:, -LAGS:]
     track_BJ = np.pad(track_BJ, ((0, 0), (LAGS - track_BJ.shape[1], 0)))
-    links_NT = csr_array(links_TT[track_BJ.ravel()])
-    entry_E = np.arange(len(links_NT.data))
-    links_NE = csr_array((links_NT.data, entry_E, links_NT.indptr), shape=(links_NT.shape[0], len(entry_E)))
-    mean_ND = links_NE @ track_TD[links_NT.indices]  # of all tracks' vectors only those that are led to are read
+    mean_ND = means(csr_array(links_TT[track_BJ.ravel()]), lambda track_M: track_TD[track_M])
     return np.asarray(mean_ND, dtype=np.float32).reshape(*track_BJ.shape, track_TD.shape[1])
+
+
+def means(links_NT: csr_array, vectors: Callable[[NDArray[np.integer]], Float32]) -> Float32:
+    """Return the vectors [N, D] that rows of chances mean; of all tracks' vectors only those that are led to are read."""
+    track_M, place_E = np.unique(links_NT.indices, return_inverse=True)
+    links_NM = csr_array((links_NT.data, place_E, links_NT.indptr), shape=(links_NT.shape[0], len(track_M)))
+    return np.asarray(links_NM @ vectors(track_M), dtype=np.float32)
 
 
 def follows(links_TT: csr_array, weight_BJ: Float32, track_BL: Int32, is_key_BL: Bool) -> csr_array:

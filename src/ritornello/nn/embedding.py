@@ -9,6 +9,7 @@ L history length, P positions, O own tracks of a row, F features.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ritornello.contracts import Float32
@@ -83,9 +84,9 @@ class ItemTower(nn.Module):
         height_N1 = sum_NE[:, -1:] / number_N1.clamp(min=1)
         return torch.cat([sum_NE[:, :-1], height_N1], dim=1), number_N1 > 0
 
-    def directions(self, fold: int) -> Float32:
-        """Return where tracks are placed at first without a fold of users [T, D]."""
-        return np.asarray(self.base_KTE[fold, :, :-1].numpy())
+    def directions(self, track_N: NDArray[np.integer], fold: int) -> Float32:
+        """Return where tracks are placed at first without a fold of users [N, D]."""
+        return np.asarray(self.base_KTE[fold].numpy()[track_N, :-1])
 
     @torch.no_grad()
     def table(self, fold: int = -1) -> Float32:

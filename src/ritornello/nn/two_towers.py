@@ -17,7 +17,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
 from ritornello.data.tokens import tokens
-from ritornello.data.transitions import follow, follows
+from ritornello.data.transitions import follow, follows, means
 from ritornello.nn import losses, placement
 from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
@@ -59,7 +59,7 @@ class TwoTowers(nn.Module):
         pool_ME = self.item(batch.pool_M, batch.fold)
         track_BLD = nn.functional.embedding(batch.slot_BL, pool_ME[:, :-1])
         links_MT = self.links_K[batch.fold][batch.pool_M.numpy()]
-        next_MD = torch.from_numpy(links_MT @ self.item.directions(batch.fold))
+        next_MD = torch.from_numpy(means(links_MT, lambda track_N: self.item.directions(track_N, batch.fold)))
         next_BLD = nn.functional.embedding(batch.slot_BL, next_MD) * batch.is_key_BL[:, :, None]
         user_BLD = self.user(
             track_BLD, next_BLD, batch.strength_BL, batch.event_BLF, batch.request_BLF, batch.is_key_BL
