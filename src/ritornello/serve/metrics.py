@@ -41,11 +41,13 @@ class Metrics:
         )
         self.events = Counter("ritornello_events", "Events by what became of them", ("status",), registry=registry)
         self.swaps = Counter("ritornello_swaps", "Bundles loaded or refused", ("outcome",), registry=registry)
-        gauge = {"registry": registry, "multiprocess_mode": "mostrecent"}
-        self.bundle = Gauge("ritornello_bundle", "1 for the bundle that is served", ("version",), **gauge)
-        self.bundle_at = Gauge("ritornello_bundle_trained_for_seconds", "The moment it was trained for", **gauge)
-        self.quota = Gauge("ritornello_channel_quota", "Candidates a channel may propose", ("channel",), **gauge)
-        self.refused = Gauge("ritornello_bundle_refused", "1 while a newer bundle cannot be loaded", **gauge)
+        self.bundle = self._gauge("ritornello_bundle", "1 for the bundle that is served", "version")
+        self.bundle_at = self._gauge("ritornello_bundle_trained_for_seconds", "The moment it was trained for")
+        self.quota = self._gauge("ritornello_channel_quota", "Candidates a channel may propose", "channel")
+        self.refused = self._gauge("ritornello_bundle_refused", "1 while a newer bundle cannot be loaded")
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(name, words, labels, registry=self.registry, multiprocess_mode="mostrecent")
 
     def stage(self, name: str, seconds: float) -> None:
         """Note how long a stage took."""
