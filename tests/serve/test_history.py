@@ -60,9 +60,8 @@ def recomputed(world: PlantedWorld, snapshot: Snapshot, user_id: str, events: li
     log = world.sequences
     row_of = {name: row for row, name in enumerate(world.track_ids, start=1)}
     length_of = dict(zip(world.tracks["track_id"], world.tracks["track_ms"], strict=True))
-    rows, seen = [], set()
-    for place in np.flatnonzero(log.user_E == snapshot.users.row(user_id)) if snapshot.users.row(user_id) else []:
-        rows.append((log.at_E[place], log.track_E[place], log.action_E[place], log.play_ratio_E[place]))
+    mine, seen = np.flatnonzero(log.user_E == (snapshot.users.row(user_id) or -1)), set()
+    rows = list(zip(log.at_E[mine], log.track_E[mine], log.action_E[mine], log.play_ratio_E[mine], strict=True))
     for event in sorted(events, key=lambda event: (event.at, event.event_id)):
         if event.action != Action.IMPRESSION and event.track_id in row_of:
             played_ms = np.array([np.nan if event.played_ms is None else event.played_ms], float)

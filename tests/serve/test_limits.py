@@ -60,8 +60,8 @@ def test_unknown_paths_and_methods_are_one_line(client):
 
 
 def test_a_mistake_of_our_own_tells_nothing_of_who_asked(client, monkeypatch, caplog):
-    def fail(*_):
-        raise RuntimeError("a-secret-user plays a-secret-track")
+    def fail(_, ask, *__):
+        raise RuntimeError(ask.user_id)
 
     monkeypatch.setattr(slates, "answer", fail)
     with caplog.at_level(logging.DEBUG):
