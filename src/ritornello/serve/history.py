@@ -14,7 +14,7 @@ from ritornello.data.labels import play_ratio
 from ritornello.data.sequence import Sequences, encode
 from ritornello.data.sessions import number_sessions
 from ritornello.data.shards import EventBatch, sort_events
-from ritornello.schema import PADDING, Action
+from ritornello.schema import PADDING
 from ritornello.serve.snapshot import Snapshot
 from ritornello.serve.state import LiveEvent, LiveUser
 
@@ -35,7 +35,7 @@ def merged(snapshot: Snapshot, user_id: str, live: LiveUser) -> Sequences:
     logged = log_events(snapshot, snapshot.users.row(user_id) if not live.is_forgotten else PADDING)
     if live.removed:
         logged = logged.rows(~is_removed(snapshot, logged, live))
-    since = live_events(snapshot, [event for event in live.events if event.action != Action.IMPRESSION])
+    since = live_events(snapshot, live.events)
     ordered = sort_events(join(logged, since))
     return Sequences(
         start_U=np.array([0, 0, len(ordered)], np.int64),

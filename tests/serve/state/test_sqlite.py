@@ -35,7 +35,8 @@ def test_every_column_comes_back(state):
     full = event(1, played_ms=5, track_ms=9, scene="s", source="web", request_id="r", position=2, propensity=0.25)
     state.add_events([full]).result()
     assert state.user("u").events == [full]
-    assert list(state.every_event()) == [full]
+    assert list(state.every_event()) == list(state.events_of("u")) == [full]
+    assert list(state.events_of("v")) == []
 
 
 def test_what_was_acknowledged_is_there_for_whoever_opens_the_file(state, tmp_path):

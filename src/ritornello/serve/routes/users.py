@@ -12,7 +12,7 @@ from ritornello.serve.openapi import described
 from ritornello.serve.parameters import UserId
 from ritornello.serve.service import TheService
 from ritornello.serve.snapshot import Snapshot
-from ritornello.serve.state import LiveEvent, LiveUser
+from ritornello.serve.state import LiveEvent, LiveUser, State
 from ritornello.serve.wire import written
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
@@ -23,7 +23,7 @@ async def export(request: Request, service: TheService, user_id: UserId) -> Resp
     """Return a user's events, of the log and since; empty for a user of whom nothing is known."""
     service.access.check(request, user_id)
     snapshot = service.follower.current()
-    return written(await service.compute(lambda: exported(snapshot, user_id, service.state.user(user_id))))
+    return written(await service.compute(lambda: exported(service.state, snapshot, user_id)))
 
 
 @router.delete("/{user_id:path}", **described(Removed))
@@ -33,9 +33,10 @@ async def forget(request: Request, service: TheService, user_id: UserId) -> Resp
     return written(Removed(removed=await asyncio.wrap_future(service.state.forget(user_id))))
 
 
-def exported(snapshot: Snapshot, user_id: str, live: LiveUser) -> UserExport:
+def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
     """Return all events of a user by time."""
-    events = [from_live(event) for event in live.events]
+    events = [from_live(event) for event in state.events_of(user_id)]
+    live = state.user(user_id)
     if not live.is_forgotten:
         events += from_log(snapshot, user_id, live)
     return UserExport(user_id=user_id, events=sorted(events, key=lambda event: event.at))

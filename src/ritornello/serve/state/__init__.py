@@ -11,8 +11,8 @@ from typing import Protocol
 import msgspec
 
 
-class LiveEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One behaviour of one user, identifiers as text, as the columns of a log have it."""
+class LiveEvent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One behaviour of one user, identifiers as text, as the columns of a log have it; a row of a table is one."""
 
     user_id: str
     event_id: str
@@ -46,7 +46,10 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of a user beside the log: events by time, removed ones apart; a forgotten user's log does not count."""
+    """What a history is made of beside the log: events by time without impressions; a forgotten user's log does not count.
+
+    `removed` names what was taken back, live or of the log: track, moment, action.
+    """
 
     events: list[LiveEvent]
     removed: frozenset[tuple[str, int, int]]
@@ -65,7 +68,11 @@ class State(Protocol):
         ...
 
     def user(self, user_id: str) -> LiveUser:
-        """Return all that is kept of a user."""
+        """Return what a user's history is made of beside the log."""
+        ...
+
+    def events_of(self, user_id: str) -> Iterator[LiveEvent]:
+        """Yield the events of a user by time, impressions too, removed ones left out."""
         ...
 
     def every_event(self) -> Iterator[LiveEvent]:

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from ritornello.artifacts import Workspace
-from ritornello.schema import ONE_DAY_MS
+from ritornello.schema import ONE_DAY_MS, Action
 from ritornello.serve.state import Holder, LiveEvent, LiveUser, ShownSlate
 from ritornello.serve.state.group_commit import GroupCommit
 
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS events (
     is_removed INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, at, event_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS removed ON events (user_id) WHERE is_removed;
 CREATE UNIQUE INDEX IF NOT EXISTS event_ids ON events (user_id, event_id);
 CREATE TABLE IF NOT EXISTS slates (request_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS slates_at ON slates (at);
@@ -36,11 +37,21 @@ CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, user_id TEXT NOT
 CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY);
 """
 COLUMNS = ", ".join(LiveEvent.__struct_fields__)
-PLACES = ", ".join(f":{name}" for name in LiveEvent.__struct_fields__)
+PLACES = ", ".join("?" for _ in LiveEvent.__struct_fields__)
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({PLACES}) ON CONFLICT (user_id, event_id) DO NOTHING"
 REMOVE = (
     "UPDATE events SET is_removed = 1 WHERE user_id = ? AND track_id = ? AND at = ? AND action = ? AND NOT is_removed"
 )
+OF_USER = f"""
+SELECT {COLUMNS} FROM events WHERE user_id = ? AND action <> {int(Action.IMPRESSION)} AND NOT is_removed ORDER BY at, event_id
+"""
+REMOVED = "SELECT track_id, at, action FROM events WHERE user_id = ? AND is_removed"
+KEPT = f"""
+SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
+    SELECT 1 FROM events AS r
+    WHERE r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action
+) ORDER BY user_id, at, event_id
+"""
 
 
 @contextmanager
@@ -74,7 +85,7 @@ class SQLiteState:
 
     def add_events(self, events: list[LiveEvent]) -> Future[list[bool]]:
         """Keep events; see `State`."""
-        rows = [msgspec.structs.asdict(event) for event in events]
+        rows = [msgspec.structs.astuple(event) for event in events]
         return self.writer.submit(lambda connection: [connection.execute(INSERT, row).rowcount == 1 for row in rows])
 
     def remove_event(self, user_id: str, track_id: str, at: int, action: int) -> Future[int]:
@@ -84,34 +95,37 @@ class SQLiteState:
         )
 
         def remove(connection: sqlite3.Connection) -> int:
-            num_marks = connection.execute(INSERT, msgspec.structs.asdict(mark)).rowcount
+            num_marks = connection.execute(INSERT, msgspec.structs.astuple(mark)).rowcount
             return connection.execute(REMOVE, (user_id, track_id, at, action)).rowcount - num_marks
 
         return self.writer.submit(remove)
 
     def user(self, user_id: str) -> LiveUser:
-        """Return all that is kept of a user."""
-        query = f"SELECT {COLUMNS}, is_removed FROM events WHERE user_id = ? ORDER BY at, event_id"
+        """Return what a user's history is made of beside the log."""
         with self._reader() as connection:
-            rows = connection.execute(query, (user_id,)).fetchall()
+            connection.execute("BEGIN")  # one view of the file for all that follows
+            rows = connection.execute(OF_USER, (user_id,)).fetchall()
+            removed = frozenset(connection.execute(REMOVED, (user_id,)).fetchall())
             forgotten = connection.execute("SELECT 1 FROM forgotten WHERE user_id = ?", (user_id,)).fetchone()
-        removed = frozenset(what(as_event(row[:-1])) for row in rows if row[-1])
-        events = [as_event(row[:-1]) for row in rows if not row[-1]]
+            connection.execute("COMMIT")
+        events = msgspec.convert(rows, list[LiveEvent])
         return LiveUser(
-            events=[event for event in events if what(event) not in removed],
+            events=[event for event in events if what(event) not in removed] if removed else events,
             removed=removed,
             is_forgotten=forgotten is not None,
         )
 
+    def events_of(self, user_id: str) -> Iterator[LiveEvent]:
+        """Yield the events of a user."""
+        return self._events(KEPT.format("user_id = ?"), user_id)
+
     def every_event(self) -> Iterator[LiveEvent]:
         """Yield what training may learn from."""
-        query = (
-            f"SELECT {COLUMNS} FROM events AS e WHERE NOT is_removed AND NOT EXISTS (SELECT 1 FROM events AS r WHERE \
-            r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action) \
-            ORDER BY user_id, at, event_id"
-        )
+        return self._events(KEPT.format("TRUE"))
+
+    def _events(self, query: str, *values: str) -> Iterator[LiveEvent]:
         with self._reader() as connection:
-            yield from (as_event(row) for row in connection.execute(query))
+            yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
 
     def forget(self, user_id: str) -> Future[int]:
         """Delete all that is kept of a user."""
@@ -193,11 +207,6 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
-
-
-def as_event(row: tuple[object, ...]) -> LiveEvent:
-    """Return a row of the table as an event."""
-    return msgspec.convert(dict(zip(LiveEvent.__struct_fields__, row, strict=True)), LiveEvent)
 
 
 def what(event: LiveEvent) -> tuple[str, int, int]:
