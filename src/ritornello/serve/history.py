@@ -21,8 +21,9 @@ from ritornello.serve.state import LiveEvent, LiveUser
 
 def histories(snapshot: Snapshot, user_id: str, live: LiveUser) -> Callable[[int], History]:
     """Return the user's history as a function of the moment."""
-    both = merged(snapshot, user_id, live)
-    user_B = np.array([snapshot.user_row(user_id)], np.int32)
+    user = snapshot.user_row(user_id)
+    both = merged(snapshot, user, live)
+    user_B = np.array([user], np.int32)
 
     def history_at(at: int) -> History:
         return replace(encode(both, np.array([1]), np.array([at], np.int64)), user_B=user_B)
@@ -30,9 +31,9 @@ def histories(snapshot: Snapshot, user_id: str, live: LiveUser) -> Callable[[int
     return history_at
 
 
-def merged(snapshot: Snapshot, user_id: str, live: LiveUser) -> Sequences:
+def merged(snapshot: Snapshot, user: int, live: LiveUser) -> Sequences:
     """Return the events of one user, who has row 1; tracks that the workspace does not know are left out."""
-    logged = log_events(snapshot, snapshot.users.row(user_id) if not live.is_forgotten else PADDING)
+    logged = log_events(snapshot, PADDING if live.is_forgotten else user)
     if live.removed:
         logged = logged.rows(~is_removed(snapshot, logged, live))
     since = live_events(snapshot, live.events)
@@ -49,8 +50,9 @@ def merged(snapshot: Snapshot, user_id: str, live: LiveUser) -> Sequences:
 
 
 def log_events(snapshot: Snapshot, user: int) -> EventBatch:
-    """Return what the log has of a user."""
+    """Return what the log has of a user; nothing of one whose row lies behind those of the log."""
     sequences = snapshot.served.prepared.sequences
+    user = user if user <= sequences.num_users else PADDING
     own = slice(int(sequences.start_U[user]), int(sequences.start_U[user + 1]))
     return EventBatch(
         user_E=np.ones(own.stop - own.start, np.int32),

@@ -4,6 +4,7 @@ Identifiers are looked up by binary search in sorted columns: a million of them 
 """
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -38,8 +39,10 @@ class IdRows:
         return np.where(is_known_I, self.row_I[place_I], PADDING).astype(np.int32)
 
     def row(self, one: str) -> int:
-        """Return the row of one identifier, PADDING where it is unknown."""
-        return int(self.rows([one])[0])
+        """Return the row of one identifier, PADDING where it is unknown; quicker than a list of one."""
+        place = bisect_left(self.sorted_ids, one)
+        is_known = place < len(self.row_I) and self.sorted_ids[place] == one
+        return int(self.row_I[place]) if is_known else PADDING
 
 
 class TrackNames(Mapping[int, str]):
