@@ -36,12 +36,15 @@ def main() -> None:
     users = pl.read_parquet(options.workspace / "prepared" / "users.parquet")["user_id"].cast(pl.String).to_list()
     tracks = pl.read_parquet(options.workspace / "prepared" / "tracks.parquet")["track_id"].cast(pl.String).to_list()
     chosen = random.Random(1).choices(users, k=options.requests)
+    started = time.perf_counter()
     with serving(options.workspace) as (port, process):
+        seconds_to_ready = time.perf_counter() - started
         warm_up(port, chosen[:20])
         figures = {
             "users": len(users),
             "tracks": len(tracks),
             "requests": options.requests,
+            "seconds_to_ready": round(seconds_to_ready, 2),
             "slate": latencies([lambda user=user: ask(port, user) for user in chosen]),
             "event_to_changed_slate": event_to_slate(port, chosen),
             "single_events_per_s": rate(port, users, tracks, size=1, threads=16, seconds=options.seconds),

@@ -379,7 +379,6 @@ def serve(
     """Serve slates and take events over HTTP; the address /docs describes every route."""
     from ritornello.serve.run import serve as run
 
-    typer.echo(f"http://{host}:{port}/docs")
     run(root, host=host, port=port, workers=workers)
 
 

@@ -5,6 +5,7 @@ from dataclasses import fields
 import numpy as np
 import polars as pl
 
+from ritornello import request
 from ritornello.artifacts import Workspace
 from ritornello.contracts import History
 from ritornello.data.ids import rows_of
@@ -29,6 +30,7 @@ def test_what_was_exported_is_the_history_of_the_next_training(client, root, clo
     client.delete(f"/v1/users/{user_id}/events", params={"track_id": "pair-first", "at": clock.now})
     workspace = Workspace(root)
     assert export_events(workspace, tmp_path / "live.parquet") == 6
+    shown = client.post("/v1/recommend", json={"user_id": user_id, "k": 10}).json()
     with open_state(workspace) as state:
         live = histories(open_snapshot(workspace), user_id, state.user(user_id))(clock.now + 1)
     report = ingest(workspace, [tmp_path / "live.parquet"], now_ms=clock.now)
@@ -41,6 +43,12 @@ def test_what_was_exported_is_the_history_of_the_next_training(client, root, clo
     logged = encode(prepared.sequences, user_B, np.array([clock.now + 1]))
     for field in fields(History):
         np.testing.assert_array_equal(getattr(live, field.name), getattr(logged, field.name), err_msg=field.name)
+    _, again = request.recommend(request.open_workspace(workspace), user_B, 10, at=clock.now + 1)
+    assert shown["bundle"] == request.open_workspace(workspace).bundle.version
+    assert [track["track_id"] for track in shown["tracks"]] == prepared.track_ids.gather(
+        again.track_BK[0] - 1
+    ).to_list()
+    np.testing.assert_allclose([track["score"] for track in shown["tracks"]], again.score_BK[0], rtol=1e-5)
 
 
 def test_nothing_to_export_is_an_empty_log(root, tmp_path):

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from ritornello.artifacts import Workspace
 from ritornello.serve import openapi, refusals
 from ritornello.serve.access import LOOPBACK
-from ritornello.serve.environment import HOST, ROOT
+from ritornello.serve.environment import HOST, ROOT, log_to_stderr
 from ritornello.serve.limits import Limits
 from ritornello.serve.routes import catalogue, events, ops, slates, users
 from ritornello.serve.service import Service, open_service, utc_ms
@@ -56,4 +56,5 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_worker() -> FastAPI:
     """Return the application of a worker process."""
+    log_to_stderr()
     return create_app(Path(os.environ[ROOT]), host=os.environ[HOST])

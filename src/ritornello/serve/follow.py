@@ -55,11 +55,14 @@ class Follower:
             mark = self._look()
             if mark == self._mark:
                 return
-            self._mark = mark
             started = time.perf_counter()
             try:
                 snapshot = open_snapshot(self.workspace)
+                if self._look() != mark:
+                    return  # files changed while they were read: the next look reads them again
+                self._mark = mark
             except (ValueError, OSError) as error:
+                self._mark = mark
                 self.refused = str(error)
                 logger.warning("refused: %s; bundle %s goes on", error, self._snapshot.version)
             else:

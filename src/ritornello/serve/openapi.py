@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from ritornello.serve.bodies import BODIES, Problem
@@ -38,8 +38,6 @@ def described(
     answer: type[msgspec.Struct], *, body: type[msgspec.Struct] | None = None, refusals: Sequence[int] = ()
 ) -> Described:
     """Describe a route by its bodies and by the refusals that not every route has."""
-    from fastapi import Response
-
     responses: dict[int | str, dict[str, object]] = {200: content(answer, "The answer.")}
     responses |= {status: content(Problem, REFUSALS[status]) for status in sorted({*ALWAYS, *refusals})}
     extra: dict[str, object] = {}

@@ -1,6 +1,5 @@
 """Run the service: one process, or several that share a port and the live state."""
 
-import logging
 import os
 import tempfile
 from pathlib import Path
@@ -9,8 +8,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from ritornello.artifacts import Workspace
+from ritornello.request import open_workspace
 from ritornello.serve.access import LOOPBACK
-from ritornello.serve.environment import HOST, ROOT, SHARED_METRICS
+from ritornello.serve.environment import HOST, ROOT, SHARED_METRICS, log_to_stderr
 from ritornello.serve.tokens import has_tokens
 
 KEEP_ALIVE_S = 30
@@ -24,7 +24,7 @@ def serve(root: Path, *, host: str, port: int, workers: int) -> None:
     Raises:
         ValueError: when the workspace has nothing to serve, or nobody could be let in.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     if host not in LOOPBACK and not has_tokens(Workspace(root)):
         raise ValueError(
             f"--host is {host} and {root} has no tokens: make one with `ritornello token {root} USER`, or serve on 127.0.0.1"
@@ -34,6 +34,7 @@ def serve(root: Path, *, host: str, port: int, workers: int) -> None:
 
         run(create_app(root, host=host), host=host, port=port)
         return
+    open_workspace(Workspace(root))  # what is wrong is told once, before any worker starts
     with tempfile.TemporaryDirectory(prefix="ritornello-metrics-") as shared:
         os.environ |= {SHARED_METRICS: shared, ROOT: str(root.resolve()), HOST: host}
         run("ritornello.serve.app:create_worker", host=host, port=port, workers=workers)

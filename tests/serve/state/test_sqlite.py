@@ -8,7 +8,7 @@ import pytest
 
 from ritornello.artifacts import Workspace
 from ritornello.schema import Action
-from ritornello.serve.state import Holder, LiveEvent
+from ritornello.serve.state import Holder, LiveEvent, ShownSlate
 from ritornello.serve.state.sqlite import SQLiteState, open_state
 
 
@@ -99,3 +99,12 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
         SQLiteState(tmp_path / "state.sqlite")
     with pytest.raises(ValueError, match="there is no workspace"), open_state(Workspace(tmp_path / "nowhere")):
         pass
+
+
+def test_a_patient_write_goes_along_with_the_next(state):
+    slate = ShownSlate(request_id="r", user_id="u", at=5, scene="none", track_ids=["t"])
+    shown = state.show(slate)
+    assert not shown.done()
+    assert state.shown("r").result() == slate
+    assert shown.done()
+    assert state.show(slate).result(timeout=20) is None

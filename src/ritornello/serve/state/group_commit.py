@@ -1,10 +1,12 @@
 """Group commit: one thread owns the writing connection, and whatever waits at the same time becomes one transaction.
 
-With synchronous=FULL a commit returns when it is on disk. Many requests share that wait, and none is answered before it.
+With synchronous=FULL a commit returns when it is on disk. Many requests share that wait, and none is answered before it. A
+patient write, which nobody waits for, goes along with the next that is not.
 """
 
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -12,6 +14,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 MAX_GROUP = 256
+PATIENCE_S = 0.5  # how long patient writes wait for company
 
 T = TypeVar("T")
 
@@ -21,8 +24,9 @@ logger = logging.getLogger(__name__)
 class Write(Generic[T]):
     """Some work on the database and the promise that it is on disk."""
 
-    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(self, work: Callable[[sqlite3.Connection], T], *, is_patient: bool) -> None:
         self.work = work
+        self.is_patient = is_patient
         self.future: Future[T] = Future()
         self.result: T
 
@@ -48,9 +52,9 @@ class GroupCommit:
         self.thread = Thread(target=self._run, name="group-commit", daemon=True)
         self.thread.start()
 
-    def submit(self, work: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def submit(self, work: Callable[[sqlite3.Connection], T], *, is_patient: bool = False) -> Future[T]:
         """Queue work; the future is done when the work is on disk."""
-        write = Write(work)
+        write = Write(work, is_patient=is_patient)
         self.queue.put(write)  # type: ignore[arg-type]  # the queue does not look at what the work returns
         return write.future
 
@@ -63,15 +67,24 @@ class GroupCommit:
     def _run(self) -> None:
         is_open = True
         while is_open:
-            group = [self.queue.get()]
-            while len(group) < MAX_GROUP:
-                try:
-                    group.append(self.queue.get_nowait())
-                except Empty:
-                    break
+            group = self._gather()
             is_open = None not in group
             # Whoever went away before the work began takes it along; from here on nobody can.
             self._commit([write for write in group if write and write.future.set_running_or_notify_cancel()])
+
+    def _gather(self) -> list[Write[object] | None]:
+        """Return what waits; where all of it is patient, wait with it for a while."""
+        group = [self.queue.get()]
+        deadline = time.monotonic() + PATIENCE_S
+        while len(group) < MAX_GROUP:
+            newest = group[-1]
+            if newest is None or not newest.is_patient:
+                deadline = 0.0
+            try:
+                group.append(self.queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            except Empty:
+                break
+        return group
 
     def _commit(self, group: list[Write[object]]) -> None:
         """Run a group as one transaction, then keep its promises or break them all."""

@@ -146,7 +146,7 @@ class SQLiteState:
             connection.execute("DELETE FROM slates WHERE at < ?", (slate.at - SLATE_DAYS * ONE_DAY_MS,))
             connection.execute("INSERT OR REPLACE INTO slates VALUES (?, ?, ?, ?)", row)
 
-        return self.writer.submit(show)
+        return self.writer.submit(show, is_patient=True)
 
     def shown(self, request_id: str) -> Future[ShownSlate | None]:
         """Return a remembered slate; asked of the writer, behind the slates that still wait for it."""
