@@ -6,10 +6,12 @@ import logging
 import pytest
 from fastapi.testclient import TestClient
 
+from ritornello.artifacts import Workspace
 from ritornello.serve import limits
 from ritornello.serve.limits import MAX_BODY, limited
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.routes import slates
+from ritornello.serve.tokens import give_token
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,8 @@ from ritornello.serve.routes import slates
         ({"Host": "evil.example"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Host": "["}, 403),
         ({"Origin": "http://127.0.0.1"}, 200),
         ({"Host": "localhost:8765"}, 200),
     ],
@@ -25,6 +29,12 @@ from ritornello.serve.routes import slates
 def test_a_foreign_page_is_refused(client, headers, status):
     body = {"user_id": "newcomer", "track_id": "favourite"}
     assert client.post("/v1/events", json=body, headers=headers).status_code == status
+
+
+def test_a_proxy_in_front_may_have_any_name_once_tokens_are_needed(client, root):
+    token = give_token(Workspace(root), "newcomer", is_operator=False)
+    headers = {"Host": "music.example", "Origin": "https://music.example", "Authorization": f"Bearer {token}"}
+    assert client.post("/v1/recommend", json={"user_id": "newcomer"}, headers=headers).status_code == 200
 
 
 def test_a_body_has_a_size_told_or_not(client):

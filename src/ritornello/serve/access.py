@@ -37,6 +37,10 @@ class Access:
         self.is_loopback = is_loopback
         self.buckets: OrderedDict[str, Bucket] = OrderedDict()
 
+    def is_open(self) -> bool:
+        """Tell whether nobody needs a token."""
+        return self.is_loopback and not self.state.has_tokens()
+
     def check(self, request: Request, *user_ids: str) -> None:
         """Let a request pass that may act for the users, or for the service where none is named.
 
@@ -58,7 +62,7 @@ class Access:
             RefusedError: 401 without a valid token, 429 when it asks too often.
         """
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if not token and self.is_loopback and not self.state.has_tokens():
+        if not token and self.is_open():
             return EVERYBODY
         key = hash_token(token)
         found = self.state.holder(key) if kind.lower() == "bearer" else None

@@ -25,8 +25,7 @@ def create_app(root: Path, *, host: str = "127.0.0.1", clock: Callable[[], int] 
     Raises:
         ValueError: when the workspace has nothing to serve.
     """
-    is_loopback = host in LOOPBACK
-    service = open_service(Workspace(root), is_loopback=is_loopback, clock=clock)
+    service = open_service(Workspace(root), is_loopback=host in LOOPBACK, clock=clock)
     app = FastAPI(
         title="Ritornello",
         version=version("ritornello"),
@@ -37,7 +36,7 @@ def create_app(root: Path, *, host: str = "127.0.0.1", clock: Callable[[], int] 
     app.state.service = service
     for module in (slates, events, users, catalogue, ops):
         app.include_router(module.router)
-    app.add_middleware(Limits, metrics=service.metrics, is_loopback=is_loopback)
+    app.add_middleware(Limits, metrics=service.metrics, access=service.access)
     refusals.handle(app)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # as FastAPI documents it
     return app

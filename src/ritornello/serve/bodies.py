@@ -126,10 +126,13 @@ class UserEvent(Struct, frozen=True, kw_only=True):
     origin: Literal["log", "live"]
     play_ratio: float | None = None
     event_id: str | None = None
+    played_ms: int | None = None
+    track_ms: int | None = None
     scene: str | None = None
     source: str | None = None
     request_id: str | None = None
     position: int | None = None
+    propensity: float | None = None
 
 
 class UserExport(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
-"""Limits: what is refused before it is read: bodies that are too large or too slow, hosts and origins that are not ours.
+"""Limits: what is refused before it is read: bodies that are too large or too slow, and pages from elsewhere.
 
-A page in a browser may send requests to loopback. It can hide neither its origin nor, after rebinding a name, its host.
+Where the service is open to whoever is on the machine, a page in a browser there may send requests too. It can hide neither its
+origin nor, after rebinding a name, its host. Where tokens are needed, a page has none.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ritornello.serve.access import LOOPBACK
+from ritornello.serve.access import LOOPBACK, Access
 from ritornello.serve.metrics import Metrics
 from ritornello.serve.refusals import RefusedError, problem
 
@@ -26,10 +27,10 @@ logger = logging.getLogger(__name__)
 class Limits:
     """Stands before the application and counts what comes out of it."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, is_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, access: Access) -> None:
         self.app = app
         self.metrics = metrics
-        self.is_loopback = is_loopback
+        self.access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +44,7 @@ class Limits:
             await send(message)
 
         try:
-            refused = refusal_of(Headers(scope=scope), is_loopback=self.is_loopback)
+            refused = refusal_of(Headers(scope=scope), is_open=self.access.is_open())
             if refused is None:
                 await self.app(scope, limited(receive), counted)
             else:
@@ -58,18 +59,25 @@ class Limits:
             self.metrics.request(route, status, time.perf_counter() - started)
 
 
-def refusal_of(headers: Headers, *, is_loopback: bool) -> tuple[int, str] | None:
+def refusal_of(headers: Headers, *, is_open: bool) -> tuple[int, str] | None:
     """Return why the headers alone are refused, None where they are not."""
-    host = headers.get("host", "")
-    if is_loopback and urlsplit(f"//{host}").hostname not in LOOPBACK:
-        return 403, f"host is {host[:80]!r}: allowed are {', '.join(sorted(LOOPBACK))}"
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
-        return 403, f"origin is {origin[:80]!r}: allowed are pages of this service alone"
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if is_open and name_of(f"//{host}") not in LOOPBACK:
+        return 403, f"host is {host[:80]!r}: allowed are {', '.join(sorted(LOOPBACK))}, or any with a token"
+    if is_open and origin is not None and name_of(origin) not in LOOPBACK:
+        return 403, f"origin is {origin[:80]!r}: allowed are pages of this machine, or any with a token"
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY:
         return 413, f"the body has {length[:20]} bytes: allowed are {MAX_BODY:,}"
     return None
+
+
+def name_of(address: str) -> str | None:
+    """Return the host of an address, None where there is none."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def limited(receive: Receive) -> Receive:

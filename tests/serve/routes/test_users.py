@@ -9,6 +9,25 @@ def test_a_user_gets_back_the_log_and_what_happened_since(client, world, clock):
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
 
 
+def test_what_was_posted_comes_back_whole(client, clock):
+    event = {
+        "track_id": "favourite",
+        "at": clock.now,
+        "action": "share",
+        "event_id": "one",
+        "played_ms": 5,
+        "track_ms": 9,
+        "scene": "none",
+        "source": "web",
+        "request_id": "r",
+        "position": 2,
+        "propensity": 0.25,
+    }
+    client.post("/v1/events", json={"user_id": "newcomer", **event})
+    found = client.get("/v1/users/newcomer/export").json()["events"]
+    assert found == [{**event, "origin": "live", "play_ratio": None}]
+
+
 def test_a_forgotten_user_is_a_newcomer(client, world):
     client.post("/v1/events", json={"user_id": "pair-1", "track_id": "favourite"})
     slate = client.post("/v1/recommend", json={"user_id": "pair-1"}).json()

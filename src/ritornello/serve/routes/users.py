@@ -50,10 +50,13 @@ def from_live(event: LiveEvent) -> UserEvent:
         action=Action(event.action).name.lower(),
         origin="live",
         event_id=event.event_id,
+        played_ms=event.played_ms,
+        track_ms=event.track_ms,
         scene=event.scene,
         source=event.source,
         request_id=event.request_id,
         position=event.position,
+        propensity=event.propensity,
     )
 
 
