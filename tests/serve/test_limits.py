@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 
 import pytest
 from fastapi.testclient import TestClient
@@ -88,6 +89,16 @@ def test_no_listening_is_logged(client, caplog):
         client.get("/v1/explain", params={"user_id": "a-secret-user", "track_id": "favourite"})
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("ritornello")]
     assert not any("secret" in line or "favourite" in line for line in ours)
+
+
+def test_a_disk_that_refuses_is_told(client, monkeypatch):
+    def full(_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(client.app.state.service.state, "add_events", full)
+    answer = client.post("/v1/events", json={"user_id": "newcomer", "track_id": "favourite"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "nothing was kept" in answer.json()["error"]
 
 
 def test_too_many_waiting_requests_are_sent_away(client: TestClient):

@@ -61,7 +61,7 @@ class Follower:
                 if self._look() != mark:
                     return  # files changed while they were read: the next look reads them again
                 self._mark = mark
-            except (ValueError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the last good one goes on
                 self._mark = mark
                 self.refused = str(error)
                 logger.warning("refused: %s; bundle %s goes on", error, self._snapshot.version)

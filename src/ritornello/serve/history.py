@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ritornello.contracts import Bool, History, Int32, Int64
+from ritornello.contracts import Bool, History, Int32
 from ritornello.data.labels import play_ratio
 from ritornello.data.sequence import Sequences, encode
 from ritornello.data.sessions import number_sessions
@@ -106,5 +106,5 @@ def as_floats(numbers: list[int | None]) -> np.ndarray[tuple[int], np.dtype[np.f
 
 def moment_of(live: LiveUser, now: int) -> int:
     """Return the moment just after everything that is known: clients' clocks may be a little ahead of this one's."""
-    newest: Int64 | int = live.events[-1].at if live.events else 0
-    return max(now, int(newest)) + 1
+    newest = live.events[-1].at if live.events else 0
+    return max(now, newest) + 1

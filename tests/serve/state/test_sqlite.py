@@ -108,3 +108,27 @@ def test_a_patient_write_goes_along_with_the_next(state):
     assert state.shown("r").result() == slate
     assert shown.done()
     assert state.show(slate).result(timeout=20) is None
+
+
+def test_a_full_disk_is_told_and_what_was_kept_stays(state):
+    state.add_events([event(1)]).result()
+
+    def limit(connection: sqlite3.Connection, pages: int) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    state.writer.submit(lambda connection: limit(connection, 1)).result()  # as small as it is now
+    big = [event(number, source="x" * 200) for number in range(2, 2000)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        state.add_events(big).result()
+    state.writer.submit(lambda connection: limit(connection, 10**6)).result()
+    assert state.add_events(big).result() == [True] * len(big)
+    assert len(state.user("u").events) == 1 + len(big)
+
+
+def test_whoever_stops_reading_in_the_middle_blocks_nobody(state):
+    state.add_events([event(number) for number in range(500)]).result()
+    reading = state.every_event()
+    next(reading)
+    reading.close()
+    state.add_events([event(999)]).result()
+    assert len(list(state.every_event())) == 501

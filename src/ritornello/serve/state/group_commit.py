@@ -95,7 +95,9 @@ class GroupCommit:
                 self.connection.execute("SAVEPOINT write")
                 try:
                     write.run(self.connection)
-                except (sqlite3.IntegrityError, sqlite3.ProgrammingError, ValueError, OverflowError) as error:
+                except sqlite3.OperationalError:  # the disk's, not the write's
+                    raise
+                except Exception as error:  # noqa: BLE001  # it is told to whoever asked for the write
                     self.connection.execute("ROLLBACK TO write")
                     waiting.remove(write)
                     write.fail(error)

@@ -190,15 +190,17 @@ class SQLiteState:
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection to one thread at a time."""
+        """Lend a connection to one thread at a time; one that was left in the middle of something is not lent again."""
         try:
             connection = self.idle.get_nowait()
         except Empty:
             connection = connect(self.path)
         try:
             yield connection
-        finally:
-            self.idle.put(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self.idle.put(connection)
 
 
 def connect(path: Path) -> sqlite3.Connection:
