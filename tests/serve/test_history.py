@@ -3,6 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -44,14 +45,23 @@ def posted(draw: st.DrawFn) -> list[LiveEvent]:
                 st.integers(-90_000, 5).map(lambda minutes: minutes * ONE_MINUTE_MS),
                 st.sampled_from([Action.PLAY, Action.LIKE, Action.IMPRESSION, Action.DISLIKE]),
                 st.one_of(st.none(), st.integers(0, 300_000)),
+                st.one_of(st.none(), st.integers(0, 300_000)),
             ),
             max_size=12,
             unique_by=lambda event: event[:3],
         )
     )
     return [
-        LiveEvent(user_id="", event_id=f"e{place}", track_id=track, at=moment, action=int(action), played_ms=played_ms)
-        for place, (track, moment, action, played_ms) in enumerate(drawn)
+        LiveEvent(
+            user_id="",
+            event_id=f"e{place}",
+            track_id=track,
+            at=moment,
+            action=int(action),
+            played_ms=played_ms,
+            track_ms=track_ms,
+        )
+        for place, (track, moment, action, played_ms, track_ms) in enumerate(drawn)
     ]
 
 
@@ -65,7 +75,7 @@ def recomputed(world: PlantedWorld, snapshot: Snapshot, user_id: str, events: li
     for event in sorted(events, key=lambda event: (event.at, event.event_id)):
         if event.action != Action.IMPRESSION and event.track_id in row_of:
             played_ms = np.array([np.nan if event.played_ms is None else event.played_ms], float)
-            track_ms = np.array([length_of.get(event.track_id) or np.nan], float)
+            track_ms = np.array([event.track_ms or length_of.get(event.track_id) or np.nan], float)
             rows.append((event.at, row_of[event.track_id], event.action, play_ratio(played_ms, track_ms)[0]))
     distinct = [row for row in rows if not (row[:3] in seen or seen.add(row[:3]))]
     at_E, track_E, action_E, ratio_E = zip(*distinct, strict=True) if distinct else ((), (), (), ())
@@ -83,14 +93,12 @@ def recomputed(world: PlantedWorld, snapshot: Snapshot, user_id: str, events: li
 
 @given(data=st.data(), user_id=st.sampled_from(USERS), events=posted())
 def test_the_order_of_posting_does_not_matter(world, snapshot, state, data, user_id, events):
+    logged = world.sequences.at_E[world.sequences.user_E == (snapshot.users.row(user_id) or -1)].tolist()
     mine = [
-        LiveEvent(
+        msgspec.structs.replace(
+            event,
             user_id=user_id,
-            event_id=event.event_id,
-            track_id=event.track_id,
-            at=world.now + event.at,
-            action=event.action,
-            played_ms=event.played_ms,
+            at=data.draw(st.sampled_from([world.now + event.at, *logged[-3:]])),  # some at a moment of the log
         )
         for event in events
     ]
