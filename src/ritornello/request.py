@@ -75,10 +75,10 @@ def recommend(
     def history_at(moment: int) -> History:
         return encode(served.prepared.sequences, user_U, np.full(len(user_U), moment, np.int64))
 
-    return answer(served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings)
+    return recommend_from(served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings)
 
 
-def answer(
+def recommend_from(
     pipeline: Pipeline,
     history_at: Callable[[int], History],
     k: int,

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     history_at = histories(snapshot, user_id, live)
     read = time.perf_counter()
     excluded = snapshot.tracks.rows([as_id(track) for track in ask.exclude])
-    history, slate = request.answer(
+    history, slate = request.recommend_from(
         snapshot.pipeline,
         history_at,
         min(ask.k + len(excluded), snapshot.num_tracks),
@@ -90,8 +91,8 @@ def settings_of(ask: Ask, snapshot: Snapshot) -> dict[str, object]:
 def keep(slate: Slate, is_kept_K: Bool, k: int) -> Slate:
     """Return the first `k` kept tracks of a slate of one row, without padding."""
     slot_K = np.flatnonzero(is_kept_K & (slate.track_BK[0] != PADDING))[:k]
-    return Slate(
-        channels=slate.channels,
+    return replace(
+        slate,
         track_BK=slate.track_BK[:, slot_K],
         score_BK=slate.score_BK[:, slot_K],
         heard_BK=slate.heard_BK[:, slot_K],
