@@ -264,12 +264,12 @@ def gain(found: list[Scores], own: list[Scores]) -> Metrics:
 
 
 def print_table(part: str, rows: dict[str, Metrics]) -> None:
-    """Print one part as Markdown: mean and standard error over users, recall above own artists', new tracks listed."""
+    """Print one part as Markdown: mean (standard error over users), recall above own artists', new tracks listed."""
     print(f"\n| {part} | {' | '.join(SHOWN)} | recall@100 above own artists | new tracks in 100 |")
     print("|---" * (len(SHOWN) + 3) + "|")
     for name, row in rows.items():
-        cells = [f"{row[metric]:.4f} ± {row[f'{metric}_se']:.4f}" for metric in SHOWN]
-        cells += [f"{row['gain recall@100']:+.4f} ± {row['gain recall@100_se']:.4f}", f"{row['listed']:.1f}"]
+        cells = [f"{row[metric]:.4f} ({row[f'{metric}_se']:.4f})" for metric in SHOWN]
+        cells += [f"{row['gain recall@100']:+.4f} ({row['gain recall@100_se']:.4f})", f"{row['listed']:.1f}"]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

@@ -432,3 +432,49 @@ def test_bad_worlds_are_one_line_and_leave_nothing(
     assert said in error
     assert len(error.splitlines()) == 1
     assert not list((tmp_path / "ws").glob("[!.]*"))
+
+
+def test_tokens_live_events_and_forgetting(
+    workspace: Path,
+    users: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copy = shutil.copytree(workspace, tmp_path / "ws")
+    assert run(monkeypatch, "token", copy, users[0]) == 0
+    assert len(capsys.readouterr().out.strip()) == 36
+    assert run(monkeypatch, "export", copy, tmp_path / "live.parquet") == 0
+    assert pl.read_parquet(tmp_path / "live.parquet").is_empty()
+    assert run(monkeypatch, "forget", copy, users[0]) == 0
+    assert "run `ritornello prepare" in " ".join(capsys.readouterr().out.split())
+    assert run(monkeypatch, "forget", copy, users[0]) == 0
+    assert "deleted 0 live events and 0 events of the log" in capsys.readouterr().out
+    assert run(monkeypatch, "prepare", copy) == 0
+    assert run(monkeypatch, "recommend", copy, "--user", users[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "NOWHERE"], "is not prepared"),
+        (["serve", "WS", "--host", "0.0.0.0"], "has no tokens"),
+        (["token", "NOWHERE", "somebody"], "there is no workspace"),
+        (["token", "WS", " "], "USER is blank"),
+        (["forget", "NOWHERE", "somebody"], "there is no workspace"),
+        (["export", "WS", "NOWHERE/live.parquet"], "there is no folder"),
+    ],
+)
+def test_what_the_service_cannot_do_is_one_line(
+    workspace: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    filled = [text.replace("WS", str(workspace)).replace("NOWHERE", str(tmp_path / "nowhere")) for text in arguments]
+    assert run(monkeypatch, *filled) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "Traceback" not in error

@@ -188,6 +188,19 @@ def list_bundles(workspace: Workspace) -> list[tuple[str, bool]]:
     return [(folder.name, folder.name == served) for folder in folders]
 
 
+def previous(workspace: Workspace) -> str:
+    """Return the version published before the served one; the last, if none is served.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    known = list_bundles(workspace)
+    served = next((index for index, (_, is_served) in enumerate(known) if is_served), len(known))
+    if served == 0:
+        raise ValueError("there is no bundle before the served one to go back to")
+    return known[served - 1][0]
+
+
 def switch(workspace: Workspace, version: str | None) -> str:
     """Serve another bundle: the version named, or the one published before the served one (the last, if none is served).
 
@@ -197,13 +210,8 @@ def switch(workspace: Workspace, version: str | None) -> str:
     if not workspace.bundles.is_dir():
         raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
     with workspace.lock():
-        known = list_bundles(workspace)
-        names = [name for name, _ in known]
-        if version is None:
-            served = next((index for index, (_, is_served) in enumerate(known) if is_served), len(known))
-            if served == 0:
-                raise ValueError("there is no bundle before the served one to go back to")
-            version = names[served - 1]
+        version = version or previous(workspace)
+        names = [name for name, _ in list_bundles(workspace)]
         if version not in names:
             raise ValueError(f"no bundle {version!r}; there are {', '.join(names) or 'none'}")
         read_manifest(workspace.bundles / version)

@@ -41,6 +41,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures
 
 MAX_DAYS = 36_500
 MAX_LOOP_DAYS = 90
+MAX_WORKERS = 64
 SIMULATED_PROTOCOLS = ("closed_loop", "off_policy")
 LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
@@ -367,6 +368,59 @@ def bundles(
 
 
 @app.command()
+def serve(
+    root: Root,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; beyond loopback every request needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 8765,
+    workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1, max=MAX_WORKERS)] = 1,
+) -> None:
+    """Serve slates and take events over HTTP; the address /docs describes every route."""
+    from ritornello.serve.run import serve as run
+
+    run(root, host=host, port=port, workers=workers)
+
+
+@app.command()
+def token(
+    root: Root,
+    user: Annotated[str, typer.Argument(metavar="USER", help="A user id; for an operator, a name.")],
+    operator: Annotated[bool, typer.Option("--operator", help="Act for every user, and for the service.")] = False,
+) -> None:
+    """Give out a token for the service; it is shown once, and only its hash is kept."""
+    from ritornello.serve.tokens import give_token
+
+    typer.echo(give_token(Workspace(root), check_user(user), is_operator=operator))
+
+
+@app.command()
+def forget(root: Root, user: Annotated[str, typer.Argument(metavar="USER", help="A user id.")]) -> None:
+    """Delete a user: live events, tokens, and their rows of the log."""
+    from ritornello.data.forget import forget_user
+    from ritornello.serve.state.sqlite import open_state
+
+    workspace = Workspace(root)
+    with open_state(workspace) as state:
+        live = state.forget(check_user(user)).result()
+    logged = forget_user(workspace, user)
+    typer.echo(f"deleted {live:,} live events and {logged:,} events of the log")
+    if logged:
+        typer.echo(f"run `ritornello prepare {root}` and `ritornello train {root}`: the arrays still hold the old log")
+
+
+@app.command()
+def export(
+    root: Root, out: Annotated[Path, typer.Argument(metavar="FILE.parquet", help="For `ritornello ingest`.")]
+) -> None:
+    """Write the live events of the service as a log, so that the next training learns from them."""
+    from ritornello.serve.export import export_events
+
+    check_target("FILE", out)
+    typer.echo(f"wrote {export_events(Workspace(root), out):,} events to {out}")
+
+
+@app.command()
 def demo(
     data: Annotated[
         Path | None, typer.Option(help="A log of your own, Parquet or CSV; default: a small simulated world.")
@@ -479,6 +533,13 @@ def check_recommend(scene: str, only: str, familiarity: float | None, out: Path 
         if out.suffix != ".parquet":
             raise ValueError(f"--out is {out}: allowed is a name that ends in .parquet")
         check_target("--out", out)
+
+
+def check_user(user: str) -> str:
+    """Refuse what is no user id."""
+    if not user.strip():
+        raise ValueError("USER is blank: allowed is a user id")
+    return user
 
 
 def check_target(option: str, path: Path) -> None:

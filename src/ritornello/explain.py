@@ -1,6 +1,6 @@
 """Explain one (user, track) pair: what recall says of it, where the ranker puts it, and what moved the score."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from ritornello.contracts import Candidates, History
 from ritornello.data.ids import rows_of
 from ritornello.data.sequence import encode
-from ritornello.pipeline import top
+from ritornello.pipeline import Pipeline, top
 from ritornello.reasons import WORDS, explain_slate, group_contributions, in_words
 from ritornello.request import Served, newest_moment, track_names
 from ritornello.schema import ONE_DAY_MS
@@ -28,14 +28,19 @@ def explain(served: Served, user_id: str, track_id: str) -> Iterator[str]:
     history = encode(served.prepared.sequences, np.array([user]), np.array([at], np.int64))
     names = track_names(served.prepared)
     yield f"{names[track]} for user {user_id}"
-    yield own_listens(history, track)
-    candidates, batch = served.bundle.pipeline.propose(history)
+    yield own_listens(history, track, "the newest event of the log")
+    yield from tell(served.bundle.pipeline, history, track, names)
+
+
+def tell(pipeline: Pipeline, history: History, track: int, names: Mapping[int, str]) -> Iterator[str]:
+    """Yield what the channels and the ranker say of a track for a history of one row."""
+    candidates, batch = pipeline.propose(history)
     found = np.flatnonzero(candidates.track_BN[0] == track)
     if len(found) == 0:
         yield "no recall channel proposes it now, so it is not ranked"
         return
     yield from channel_lines(candidates, int(found[0]))
-    ranker = served.bundle.pipeline.rankers.get("window")
+    ranker = pipeline.rankers.get("window")
     if ranker is None:
         yield f"place {found[0] + 1} in recall's own order; no ranker is trained"
         return
@@ -45,10 +50,10 @@ def explain(served: Served, user_id: str, track_id: str) -> Iterator[str]:
     contribution_F = ranker.contributions(batch.feature_BNF[0, found])[0]
     for words, value in group_contributions(contribution_F, batch.feature_names, candidates.channels)[:NUM_FAMILIES]:
         yield f"  {value:+.2f}  {words}"
-    slate = top(served.bundle.pipeline.rank(history, task="window"), history, place)
+    slate = top(pipeline.rank(history, task="window"), history, place)
     if track in slate.track_BK[0]:
         shown = int(np.flatnonzero(slate.track_BK[0] == track)[0])
-        yield f"in short: {in_words(explain_slate(served.bundle.pipeline, history, slate)[0][shown], names)}"
+        yield f"in short: {in_words(explain_slate(pipeline, history, slate)[0][shown], names)}"
 
 
 def find_one(wanted: str, known: pl.Series, what: str) -> int:
@@ -59,13 +64,13 @@ def find_one(wanted: str, known: pl.Series, what: str) -> int:
     return row
 
 
-def own_listens(history: History, track: int) -> str:
-    """Say how often and when the user played the track."""
+def own_listens(history: History, track: int, moment: str) -> str:
+    """Say how often the user played the track, and how long before the moment of the history."""
     at_E = history.at_BL[0][history.track_BL[0] == track]
     if len(at_E) == 0:
         return "never played by this user"
     days = (int(history.as_of_B[0]) - int(at_E.max())) / ONE_DAY_MS
-    return f"played {len(at_E)} time(s) by this user, last {days:.1f} days before the newest event of the log"
+    return f"played {len(at_E)} time(s) by this user, last {days:.1f} days before {moment}"
 
 
 def channel_lines(candidates: Candidates, slot: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 P (row, track) pairs, L history, C channels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -117,7 +118,7 @@ def find_because(pipeline: Pipeline, own_D: Int32, channel_K: list[str], track_K
     return because_K
 
 
-def in_words(reason: Reason, name_of_track: dict[int, str] | None = None) -> str:
+def in_words(reason: Reason, name_of_track: Mapping[int, str] | None = None) -> str:
     """Say a reason in words; `name_of_track` names the tracks that may be mentioned."""
     if reason.channel == "relisten" and reason.num_listens:
         times = "once" if reason.num_listens == 1 else f"{reason.num_listens} times"

@@ -3,6 +3,7 @@
 U users asked for, K slate length.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +70,52 @@ def recommend(
     Raises:
         ValueError: when `k` is below 1 or above the catalogue, or the scene is unknown.
     """
-    pipeline = served.bundle.pipeline
+    settings: dict[str, object] = {} if familiarity is None else {"familiarity": familiarity}
+
+    def history_at(moment: int) -> History:
+        return encode(served.prepared.sequences, user_U, np.full(len(user_U), moment, np.int64))
+
+    return recommend_from(served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings)
+
+
+def recommend_from(
+    pipeline: Pipeline,
+    history_at: Callable[[int], History],
+    k: int,
+    *,
+    at: int,
+    scene: str,
+    only: Only,
+    settings: dict[str, object],
+) -> tuple[History, Slate]:
+    """Return histories and slates wherever the histories come from: the log, or the log and what has happened since.
+
+    Raises:
+        ValueError: when `k` is below 1 or above the catalogue, the scene is unknown, or it does not take a setting.
+    """
     check_k(k, pipeline)
+    check_wish(scene, only, settings)
     if scene == "none":
-        history = encode(served.prepared.sequences, user_U, np.full(len(user_U), at, np.int64))
+        history = history_at(at)
         return history, pipeline.recommend(history, k, only=only)
-    made = scenes.make(scene, {} if familiarity is None else {"familiarity": familiarity})
-    history = encode(served.prepared.sequences, user_U, np.full(len(user_U), made.moment(at), np.int64))
+    made = scenes.make(scene, settings)
+    history = history_at(made.moment(at))
     return history, made.recommend(pipeline, history, k)
+
+
+def check_wish(scene: str, only: Only, settings: dict[str, object]) -> None:
+    """Refuse what a scene does not take.
+
+    Raises:
+        ValueError: always naming what is allowed.
+    """
+    if scene == "none":
+        if settings:
+            raise ValueError(f"scene none takes no {', '.join(settings)}: allowed is only (any, heard, unheard)")
+        return
+    scenes.make(scene, settings)
+    if only != "any":
+        raise ValueError(f"only is {only}: allowed with scene {scene} is any")
 
 
 def check_k(k: int, pipeline: Pipeline) -> None:

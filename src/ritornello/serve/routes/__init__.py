@@ -1,0 +1,1 @@
+"""Routes: one file per kind of thing that can be asked for."""

@@ -1,0 +1,78 @@
+"""Users: everything the service knows of one, as a document, and forgetting it."""
+
+import asyncio
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from ritornello.schema import PADDING, Action
+from ritornello.serve.bodies import Removed, UserEvent, UserExport
+from ritornello.serve.history import is_removed, log_events
+from ritornello.serve.openapi import described
+from ritornello.serve.parameters import UserId
+from ritornello.serve.service import TheService
+from ritornello.serve.snapshot import Snapshot
+from ritornello.serve.state import LiveEvent, LiveUser, State
+from ritornello.serve.wire import written
+
+router = APIRouter(prefix="/v1/users", tags=["users"])
+
+
+@router.get("/{user_id:path}/export", **described(UserExport))
+async def export(request: Request, service: TheService, user_id: UserId) -> Response:
+    """Return a user's events, of the log and since; empty for a user of whom nothing is known."""
+    service.access.check(request, user_id)
+    snapshot = service.follower.current()
+    return written(await service.compute(lambda: exported(service.state, snapshot, user_id)))
+
+
+@router.delete("/{user_id:path}", **described(Removed))
+async def forget(request: Request, service: TheService, user_id: UserId) -> Response:
+    """Delete a user's live events and tokens, and let their log count no more."""
+    service.access.check(request, user_id)
+    return written(Removed(removed=await asyncio.wrap_future(service.state.forget(user_id))))
+
+
+def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
+    """Return all events of a user by time."""
+    events = [from_live(event) for event in state.events_of(user_id)]
+    live = state.user(user_id)
+    if not live.is_forgotten:
+        events += from_log(snapshot, user_id, live)
+    return UserExport(user_id=user_id, events=sorted(events, key=lambda event: event.at))
+
+
+def from_live(event: LiveEvent) -> UserEvent:
+    """Return a live event as it is told."""
+    return UserEvent(
+        track_id=event.track_id,
+        at=event.at,
+        action=Action(event.action).name.lower(),
+        origin="live",
+        event_id=event.event_id,
+        played_ms=event.played_ms,
+        track_ms=event.track_ms,
+        scene=event.scene,
+        source=event.source,
+        request_id=event.request_id,
+        position=event.position,
+        propensity=event.propensity,
+    )
+
+
+def from_log(snapshot: Snapshot, user_id: str, live: LiveUser) -> list[UserEvent]:
+    """Return what the log has of a user."""
+    logged = log_events(snapshot, snapshot.users.row(user_id))
+    logged = logged.rows(~is_removed(snapshot, logged, live))
+    assert (logged.track_E != PADDING).all(), "the log has no padding"
+    track_ids = snapshot.names.track_ids.gather(logged.track_E - 1).cast(str).to_list()
+    return [
+        UserEvent(
+            track_id=track_id,
+            at=int(logged.at_E[place]),
+            action=Action(int(logged.action_E[place])).name.lower(),
+            origin="log",
+            play_ratio=None if np.isnan(logged.play_ratio_E[place]) else float(logged.play_ratio_E[place]),
+        )
+        for place, track_id in enumerate(track_ids)
+    ]

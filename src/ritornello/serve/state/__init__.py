@@ -1,0 +1,108 @@
+"""Live state: what has happened since the log was prepared, and who may ask; one interface, whatever keeps it.
+
+What a call that writes gives back is a promise: once it is kept, the write is on disk. Events of one user go by time, those
+of one moment by their id, so that a history is a function of the set of events and not of the order in which they came.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Protocol
+
+import msgspec
+
+
+class LiveEvent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """One behaviour of one user, identifiers as text, as the columns of a log have it; a row of a table is one."""
+
+    user_id: str
+    event_id: str
+    track_id: str
+    at: int
+    action: int
+    played_ms: int | None = None
+    track_ms: int | None = None
+    scene: str | None = None
+    source: str | None = None
+    request_id: str | None = None
+    position: int | None = None
+    propensity: float | None = None
+
+
+class ShownSlate(msgspec.Struct, frozen=True, kw_only=True):
+    """A slate that was answered, so that its impressions can be logged by its request id."""
+
+    request_id: str
+    user_id: str
+    at: int
+    scene: str
+    track_ids: list[str]
+
+
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a token belongs to; an operator acts for every user."""
+
+    user_id: str
+    is_operator: bool
+
+
+class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
+    """What a history is made of beside the log: events by time without impressions; a forgotten user's log does not count.
+
+    `removed` names what was taken back, live or of the log: track, moment, action.
+    """
+
+    events: list[LiveEvent]
+    removed: frozenset[tuple[str, int, int]]
+    is_forgotten: bool
+
+
+class State(Protocol):
+    """What every keeper of live state can do."""
+
+    def add_events(self, events: list[LiveEvent]) -> Future[list[bool]]:
+        """Keep events; tell for each whether it is new (False: its id was there, and nothing changed)."""
+        ...
+
+    def remove_event(self, user_id: str, track_id: str, at: int, action: int) -> Future[int]:
+        """Take an event back, live or of the log, for good; tell how many live events went."""
+        ...
+
+    def user(self, user_id: str) -> LiveUser:
+        """Return what a user's history is made of beside the log."""
+        ...
+
+    def events_of(self, user_id: str) -> Iterator[LiveEvent]:
+        """Yield the events of a user by time, impressions too, removed ones left out."""
+        ...
+
+    def every_event(self) -> Iterator[LiveEvent]:
+        """Yield the events of all users, removed ones left out, by user and time."""
+        ...
+
+    def forget(self, user_id: str) -> Future[int]:
+        """Delete all that is kept of a user, tokens too, and let their log count no more; tell how many events went."""
+        ...
+
+    def show(self, slate: ShownSlate) -> Future[None]:
+        """Remember a slate for a day."""
+        ...
+
+    def shown(self, request_id: str) -> Future[ShownSlate | None]:
+        """Return a remembered slate."""
+        ...
+
+    def add_token(self, token_hash: str, holder: Holder) -> Future[None]:
+        """Let a token in."""
+        ...
+
+    def holder(self, token_hash: str) -> Holder | None:
+        """Return whom a token belongs to."""
+        ...
+
+    def has_tokens(self) -> bool:
+        """Tell whether any token was given out."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was begun, and let go."""
+        ...

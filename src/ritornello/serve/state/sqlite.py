@@ -1,0 +1,216 @@
+"""Live state in one SQLite file beside the log: many readers, one writer a process, every acknowledged write on disk.
+
+An event's id is remembered for as long as the event is kept, taken back or not: until its user is forgotten.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import msgspec
+
+from ritornello.artifacts import Workspace
+from ritornello.schema import ONE_DAY_MS, Action
+from ritornello.serve.state import Holder, LiveEvent, LiveUser, ShownSlate
+from ritornello.serve.state.group_commit import GroupCommit
+
+STATE_FILE = "state.sqlite"
+SLATE_DAYS = 1
+BUSY_S = 30.0  # how long a writer waits for the writers of other processes
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    user_id TEXT NOT NULL, at INTEGER NOT NULL, event_id TEXT NOT NULL, track_id TEXT NOT NULL, action INTEGER NOT NULL,
+    played_ms INTEGER, track_ms INTEGER, scene TEXT, source TEXT, request_id TEXT, position INTEGER, propensity REAL,
+    is_removed INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id, at, event_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS removed ON events (user_id) WHERE is_removed;
+CREATE UNIQUE INDEX IF NOT EXISTS event_ids ON events (user_id, event_id);
+CREATE TABLE IF NOT EXISTS slates (request_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS slates_at ON slates (at);
+CREATE INDEX IF NOT EXISTS slates_user ON slates (user_id);
+CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, user_id TEXT NOT NULL, is_operator INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY);
+"""
+COLUMNS = ", ".join(LiveEvent.__struct_fields__)
+PLACES = ", ".join("?" for _ in LiveEvent.__struct_fields__)
+INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({PLACES}) ON CONFLICT (user_id, event_id) DO NOTHING"
+REMOVE = (
+    "UPDATE events SET is_removed = 1 WHERE user_id = ? AND track_id = ? AND at = ? AND action = ? AND NOT is_removed"
+)
+OF_USER = f"""
+SELECT {COLUMNS} FROM events WHERE user_id = ? AND action <> {int(Action.IMPRESSION)} AND NOT is_removed ORDER BY at, event_id
+"""
+REMOVED = "SELECT track_id, at, action FROM events WHERE user_id = ? AND is_removed"
+KEPT = f"""
+SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
+    SELECT 1 FROM events AS r
+    WHERE r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action
+) ORDER BY user_id, at, event_id
+"""
+
+
+@contextmanager
+def open_state(workspace: Workspace) -> Iterator["SQLiteState"]:
+    """Open the live state of a workspace for a while.
+
+    Raises:
+        ValueError: when there is no workspace, or its live state is damaged.
+    """
+    if not workspace.root.is_dir():
+        raise ValueError(f"there is no workspace {workspace.root}: `ritornello ingest` makes one")
+    state = SQLiteState(workspace.root / STATE_FILE)
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+class SQLiteState:
+    """Live state in a file; several processes may hold it open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            writer = connect(path)
+            writer.executescript(SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} cannot be used as live state: {error}; move it away to start anew") from error
+        self.writer = GroupCommit(writer)
+        self.idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+
+    def add_events(self, events: list[LiveEvent]) -> Future[list[bool]]:
+        """Keep events; see `State`."""
+        rows = [msgspec.structs.astuple(event) for event in events]
+        return self.writer.submit(lambda connection: [connection.execute(INSERT, row).rowcount == 1 for row in rows])
+
+    def remove_event(self, user_id: str, track_id: str, at: int, action: int) -> Future[int]:
+        """Take an event back; a mark of its own hides what the log has of it, now or after the next ingest."""
+        mark = LiveEvent(
+            user_id=user_id, event_id=f"removed {action} {at} {track_id}", track_id=track_id, at=at, action=action
+        )
+
+        def remove(connection: sqlite3.Connection) -> int:
+            num_marks = connection.execute(INSERT, msgspec.structs.astuple(mark)).rowcount
+            return connection.execute(REMOVE, (user_id, track_id, at, action)).rowcount - num_marks
+
+        return self.writer.submit(remove)
+
+    def user(self, user_id: str) -> LiveUser:
+        """Return what a user's history is made of beside the log."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")  # one view of the file for all that follows
+            rows = connection.execute(OF_USER, (user_id,)).fetchall()
+            removed = frozenset(connection.execute(REMOVED, (user_id,)).fetchall())
+            forgotten = connection.execute("SELECT 1 FROM forgotten WHERE user_id = ?", (user_id,)).fetchone()
+            connection.execute("COMMIT")
+        events = msgspec.convert(rows, list[LiveEvent])
+        return LiveUser(
+            events=[event for event in events if what(event) not in removed] if removed else events,
+            removed=removed,
+            is_forgotten=forgotten is not None,
+        )
+
+    def events_of(self, user_id: str) -> Iterator[LiveEvent]:
+        """Yield the events of a user."""
+        return self._events(KEPT.format("user_id = ?"), user_id)
+
+    def every_event(self) -> Iterator[LiveEvent]:
+        """Yield what training may learn from."""
+        return self._events(KEPT.format("TRUE"))
+
+    def _events(self, query: str, *values: str) -> Iterator[LiveEvent]:
+        with self._reader() as connection:
+            yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
+
+    def forget(self, user_id: str) -> Future[int]:
+        """Delete all that is kept of a user."""
+
+        def forget(connection: sqlite3.Connection) -> int:
+            connection.execute("DELETE FROM slates WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM tokens WHERE user_id = ?", (user_id,))
+            connection.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (user_id,))
+            return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
+
+        return self.writer.submit(forget)
+
+    def show(self, slate: ShownSlate) -> Future[None]:
+        """Remember a slate, and let go of those of yesterday."""
+        row = (slate.request_id, slate.user_id, slate.at, msgspec.json.encode(slate))
+
+        def show(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM slates WHERE at < ?", (slate.at - SLATE_DAYS * ONE_DAY_MS,))
+            connection.execute("INSERT OR REPLACE INTO slates VALUES (?, ?, ?, ?)", row)
+
+        return self.writer.submit(show, is_patient=True)
+
+    def shown(self, request_id: str) -> Future[ShownSlate | None]:
+        """Return a remembered slate; asked of the writer, behind the slates that still wait for it."""
+
+        def find(connection: sqlite3.Connection) -> ShownSlate | None:
+            row = connection.execute("SELECT body FROM slates WHERE request_id = ?", (request_id,)).fetchone()
+            return msgspec.json.decode(row[0], type=ShownSlate) if row else None
+
+        return self.writer.submit(find)
+
+    def add_token(self, token_hash: str, holder: Holder) -> Future[None]:
+        """Let a token in."""
+        row = (token_hash, holder.user_id, holder.is_operator)
+
+        def add(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO tokens VALUES (?, ?, ?)", row)
+
+        return self.writer.submit(add)
+
+    def holder(self, token_hash: str) -> Holder | None:
+        """Return whom a token belongs to."""
+        with self._reader() as connection:
+            row = connection.execute(
+                "SELECT user_id, is_operator FROM tokens WHERE token_hash = ?", (token_hash,)
+            ).fetchone()
+        return Holder(user_id=row[0], is_operator=bool(row[1])) if row else None
+
+    def has_tokens(self) -> bool:
+        """Tell whether any token was given out."""
+        with self._reader() as connection:
+            return connection.execute("SELECT 1 FROM tokens LIMIT 1").fetchone() is not None
+
+    def close(self) -> None:
+        """Finish what was begun, and let go."""
+        self.writer.close()
+        while True:
+            try:
+                self.idle.get_nowait().close()
+            except Empty:
+                return
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to one thread at a time; one that was left in the middle of something is not lent again."""
+        try:
+            connection = self.idle.get_nowait()
+        except Empty:
+            connection = connect(self.path)
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self.idle.put(connection)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file; transactions are begun by hand."""
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def what(event: LiveEvent) -> tuple[str, int, int]:
+    """Return what a user can name an event by: track, moment and action."""
+    return event.track_id, event.at, event.action

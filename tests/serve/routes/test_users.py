@@ -1,0 +1,46 @@
+"""Users: what is known of them comes out whole, and goes whole."""
+
+
+def test_a_user_gets_back_the_log_and_what_happened_since(client, world, clock):
+    client.post("/v1/events", json={"user_id": "pair-1", "track_id": "favourite", "at": clock.now})
+    events = client.get("/v1/users/pair-1/export").json()["events"]
+    logged = int((world.sequences.user_E == world.pair_user).sum())
+    assert [event["origin"] for event in events] == ["log"] * logged + ["live"]
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+
+
+def test_what_was_posted_comes_back_whole(client, clock):
+    event = {
+        "track_id": "favourite",
+        "at": clock.now,
+        "action": "share",
+        "event_id": "one",
+        "played_ms": 5,
+        "track_ms": 9,
+        "scene": "none",
+        "source": "web",
+        "request_id": "r",
+        "position": 2,
+        "propensity": 0.25,
+    }
+    client.post("/v1/events", json={"user_id": "newcomer", **event})
+    found = client.get("/v1/users/newcomer/export").json()["events"]
+    assert found == [{**event, "origin": "live", "play_ratio": None}]
+
+
+def test_a_forgotten_user_is_a_newcomer(client, world):
+    client.post("/v1/events", json={"user_id": "pair-1", "track_id": "favourite"})
+    slate = client.post("/v1/recommend", json={"user_id": "pair-1"}).json()
+    assert client.delete("/v1/users/pair-1").json() == {"removed": 1}
+    assert client.get("/v1/users/pair-1/export").json()["events"] == []
+    assert "newcomer" in client.post("/v1/recommend", json={"user_id": "pair-1"}).json()["notes"][0]
+    report = {"user_id": "pair-1", "action": "impression", "request_id": slate["request_id"]}
+    assert client.post("/v1/events", json=report).status_code == 400
+    client.post("/v1/events", json={"user_id": "pair-1", "track_id": "favourite"})
+    assert len(client.get("/v1/users/pair-1/export").json()["events"]) == 1
+
+
+def test_an_id_may_hold_a_slash(client):
+    client.post("/v1/events", json={"user_id": "a/b", "track_id": "c/d"})
+    assert len(client.get("/v1/users/a%2Fb/export").json()["events"]) == 1
+    assert client.get("/v1/tracks/c%2Fd").json()["error"].startswith("unknown track 'c/d'")
