@@ -1,5 +1,6 @@
 """The service as a process: no torch in it, several workers as one, and killed at any moment it loses nothing it promised."""
 
+import http.client
 import json
 import random
 import signal
@@ -8,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,7 +85,7 @@ def post_until_it_dies(port: int, worker: int, acknowledged: list[str]) -> None:
         events = [{"user_id": "newcomer", "track_id": "favourite", "event_id": one, "at": number} for one in ids]
         try:
             call(port, "/v1/events/batch", {"events": events})
-        except (OSError, urllib.error.URLError, json.JSONDecodeError):
+        except (OSError, http.client.HTTPException, json.JSONDecodeError):  # cut off before, or amid, the answer
             return
         acknowledged.extend(ids)
 
