@@ -4,6 +4,7 @@ U users asked for, K slate length.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -12,10 +13,14 @@ from ritornello import scenes
 from ritornello.artifacts import Workspace
 from ritornello.bundle import Bundle, load_current
 from ritornello.contracts import History, Int32, Only, Slate
+from ritornello.data.facts import Facts, of_catalogue
 from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
+from ritornello.scenes import Asked
+from ritornello.scenes.onboarding import answer
+from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (
     ARTIST_NAME,
     CHANNELS,
@@ -31,12 +36,17 @@ from ritornello.schema import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Served:
-    """An opened workspace: prepared arrays and the served bundle."""
+    """An opened workspace: prepared arrays, the served bundle, and what scenes read of the catalogue."""
 
     prepared: Prepared
     bundle: Bundle
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The facts of the catalogue, read when a scene first asks."""
+        return of_catalogue(self.prepared.tracks, self.prepared.knowledge.graph)
 
 
 def open_workspace(workspace: Workspace) -> Served:
@@ -63,11 +73,12 @@ def recommend(
     scene: str = "none",
     only: Only = "any",
     familiarity: float | None = None,
+    asked: Asked | None = None,
 ) -> tuple[History, Slate]:
     """Return the histories of the users as of `at`, or as of the moment the scene answers from, and their slates.
 
     Raises:
-        ValueError: when `k` is below 1 or above the catalogue, or the scene is unknown.
+        ValueError: when `k` is below 1 or above the catalogue, or the scene, or what is asked of it, is unknown.
     """
     pipeline = served.bundle.pipeline
     check_k(k, pipeline)
@@ -76,7 +87,15 @@ def recommend(
         return history, pipeline.recommend(history, k, only=only)
     made = scenes.make(scene, {} if familiarity is None else {"familiarity": familiarity})
     history = encode(served.prepared.sequences, user_U, np.full(len(user_U), made.moment(at), np.int64))
-    return history, made.recommend(pipeline, history, k)
+    asked = asked or Asked(facts=served.facts)
+    return answer(made, pipeline, history, k, asked)
+
+
+def rank_playlists(served: Served, user_U: Int32, k: int, *, at: int, asked: Asked | None = None) -> RankedPlaylists:
+    """Return the playlists that suit the users as of `at`."""
+    history = encode(served.prepared.sequences, user_U, np.full(len(user_U), at, np.int64))
+    asked = asked or Asked(facts=served.facts)
+    return Playlists(PlaylistsConfig()).rank(served.bundle.pipeline, history, k, asked)
 
 
 def check_k(k: int, pipeline: Pipeline) -> None:
