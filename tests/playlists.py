@@ -9,8 +9,8 @@ from ritornello.data.tables import PLAYLIST_TRACKS, PLAYLISTS, TRIPLES, empty_ta
 from ritornello.schema import TRACK_ID, USER_ID
 
 
-def planted_facts(world: PlantedWorld) -> Facts:
-    """Build the facts as an opened workspace would."""
+def playlist_tables() -> dict[str, pl.DataFrame]:
+    """Return who is on which playlist, their titles, and tags as triples."""
     lists = {
         f"{taste} {kind}": [f"{taste}-{number:02}" for number in range(first, last)]
         for taste in "ABC"
@@ -29,9 +29,14 @@ def planted_facts(world: PlantedWorld) -> Facts:
         schema={"head": pl.String, "relation": pl.String, "tail": pl.String, "weight": pl.Float64},
         orient="row",
     )
+    return {PLAYLIST_TRACKS: members, PLAYLISTS: heads, TRIPLES: tags}
+
+
+def planted_facts(world: PlantedWorld) -> Facts:
+    """Build the facts as an opened workspace would."""
     tracks = world.track_ids.to_frame().join(track_table(), on=TRACK_ID, how="left", maintain_order="left")
     tracks = tracks.with_columns(pl.lit(None, pl.String).alias("album_id"))
     users = world.user_ids.to_frame(USER_ID)
-    tables = empty_tables() | {PLAYLIST_TRACKS: members.lazy(), PLAYLISTS: heads.lazy(), TRIPLES: tags.lazy()}
+    tables = empty_tables() | {name: table.lazy() for name, table in playlist_tables().items()}
     graph, _ = build_graph(tables, users, tracks)
     return of_catalogue(tracks, graph)

@@ -50,7 +50,7 @@ def playlisted(playlists: Groups) -> Playlisted:
     member_PT = playlists.member_GT
     count_T = np.asarray(member_PT.sum(axis=0), dtype=np.float32).ravel()
     length_P = np.diff(member_PT.indptr)
-    rarity_T = np.log((len(length_P) + 1) / (count_T + 1))
+    rarity_T = np.log1p(len(length_P) / np.maximum(count_T, 1))
     by_length_PT = scale_rows(member_PT, np.sqrt(inverse(length_P)))
     return Playlisted(says_TP=scale_rows(csr_array(by_length_PT.T), rarity_T), member_PT=member_PT, count_T=count_T)
 

@@ -22,7 +22,7 @@ from ritornello.schema import ERA, GENRE, LANGUAGE
 INTEREST = "interest"
 NAMED = {kind: kind for kind in KINDS if kind != PLAYLIST} | {"mood": TAG, "context": TAG, "decade": ERA}
 PLAYLIST_WEIGHT = 0.5  # a word of a title says less than a name
-HALF_LIFE_DAYS = 60.0
+HALF_LIFE_DAYS = 30.0
 LONGEST_PHRASE = 5
 FEW_LETTERS = 3
 LANGUAGE_CODES = {
