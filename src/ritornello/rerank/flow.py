@@ -11,9 +11,9 @@ from ritornello.rerank.rules import spread_of
 
 
 def follow_links(shortlist: Shortlist, links_TT: csr_array, *, weight: float, gap: int) -> Shortlist:
-    """Reorder greedily by score plus `weight` standard deviations for the strongest link from the track before.
+    """Reorder greedily by score plus up to `weight` standard deviations for the link from the track before.
 
-    No artist comes again within `gap` tracks where there is another.
+    The strongest link of a track counts in full. No artist comes again within `gap` tracks where there is another.
     """
     if len(shortlist) < 2:
         return shortlist
@@ -21,7 +21,8 @@ def follow_links(shortlist: Shortlist, links_TT: csr_array, *, weight: float, ga
     is_known_N = shortlist.track_N < size
     known_N = np.where(is_known_N, shortlist.track_N, 0)
     link_NN = np.asarray(links_TT[known_N][:, known_N].toarray()) * (is_known_N[:, None] & is_known_N)
-    gain_NN = weight * spread_of(shortlist.score_N) * link_NN / max(float(link_NN.max()), 1e-9)
+    strongest_N1 = np.maximum(link_NN.max(axis=1, keepdims=True), 1e-9)
+    gain_NN = weight * spread_of(shortlist.score_N) * link_NN / strongest_N1
     waiting_N, order = np.ones(len(shortlist), bool), [0]
     waiting_N[0] = False
     while waiting_N.any():

@@ -40,9 +40,9 @@ class ThemedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     familiarity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-    strictness: Annotated[float, msgspec.Meta(ge=0)] = 6.0
+    strictness: Annotated[float, msgspec.Meta(ge=0)] = 12.0
     personal: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.7
-    flow: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    flow: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     artist_cap: Annotated[int, msgspec.Meta(ge=1)] = 3
     artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 2
     pool: Annotated[int, msgspec.Meta(ge=1)] = 500
