@@ -1,10 +1,11 @@
 """Personal FM: a stream; asked for again after every event, it answers the last one.
 
 Its promise: distinct tracks, none that the running session has played (unless `repeats`), at most `artist_cap` of an
-artist, nothing the user dislikes or blocks. An artist falls with every skip in the session, is gone after `tired` of
-them, and comes back after a like. Every slot is given, with probability `explore`, to a track by chance; the slate has
-each slot's propensity. The same history at the same moment gives the same stream. A newcomer gets what people play now;
-where the session has used up all there is, it may repeat; both are told in the note.
+artist and `artist_gap` tracks between two of one, counted through the session, nothing the user dislikes or blocks. An
+artist falls with every skip in the session, is gone after `tired` of them, and comes back after a like. Every slot is
+given, with probability `explore`, to a track by chance; the slate has each slot's propensity. The same history at the
+same moment gives the same stream. A newcomer gets what people play now; where the session has used up all there is, it
+may repeat; both are told in the note.
 """
 
 from typing import Annotated
@@ -41,7 +42,7 @@ class PersonalFMConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skip_penalty: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     tired: Annotated[float, msgspec.Meta(gt=0)] = 3.0
     artist_cap: Annotated[int, msgspec.Meta(ge=1)] = 3
-    artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 1
+    artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 2
     pool: Annotated[int, msgspec.Meta(ge=1)] = 8
 
 
@@ -67,7 +68,7 @@ class PersonalFM:
     def _stream(self, pipeline: Pipeline, history: History, slate: Slate, row: int, k: int, asked: Asked) -> Pick:
         """Return one row's next tracks with their propensities."""
         allowed = ruled(pipeline, history, slate, row, asked)
-        shortlist = self._answer(pipeline, history, row, allowed)
+        played, shortlist = self._answer(pipeline, history, row, allowed)
         told = "" if len(shortlist) or not len(allowed) else AGAIN
         shortlist = cap_artists(shortlist if len(shortlist) else allowed, self.config.artist_cap)
         shortlist = shortlist.take(np.arange(min(len(shortlist), k * self.config.pool)))
@@ -76,13 +77,18 @@ class PersonalFM:
         num_events = int(np.count_nonzero(history.track_BL[row] != PADDING))
         day = int(history.as_of_B[row]) // ONE_DAY_MS
         generator = np.random.default_rng((SEED, int(history.user_B[row]), day, num_events))
-        spaced = space_artists(best, self.config.artist_gap)
+        spaced = space_artists(best, self.config.artist_gap, before=played)
         chosen, propensity_N = explore(spaced, rest, self.config.explore, generator)
         told = note(NEWCOMER if is_newcomer(history, row) else "", told, shortfall(len(chosen), k))
         return Pick(index_N=chosen.index_N, title="Personal FM", note=told, propensity_N=propensity_N)
 
-    def _answer(self, pipeline: Pipeline, history: History, row: int, shortlist: Shortlist) -> Shortlist:
-        """Leave out what the session has played, and move artists as it has skipped and liked them."""
+    def _answer(
+        self, pipeline: Pipeline, history: History, row: int, shortlist: Shortlist
+    ) -> tuple[tuple[int, ...], Shortlist]:
+        """Leave out what the session has played, and move artists as it has skipped and liked them.
+
+        Returns the artists that it has played, the newest last, and the shortlist.
+        """
         session = running(history, row)
         track_E, action_E = history.track_BL[row, session], history.action_BL[row, session]
         if not self.config.repeats:
@@ -90,4 +96,5 @@ class PersonalFM:
         artist_E = pipeline.stats.artist_T[np.where(track_E < len(pipeline.stats.artist_T), track_E, PADDING)]
         ratio_E = history.play_ratio_BL[row, session]
         weary = weariness(artist_E, action_E, ratio_E, tired=self.config.tired)
-        return spare(shortlist, weary, tired=self.config.tired, penalty=self.config.skip_penalty)
+        spared = spare(shortlist, weary, tired=self.config.tired, penalty=self.config.skip_penalty)
+        return tuple(artist_E[action_E == Action.PLAY].tolist()), spared
