@@ -8,7 +8,7 @@ import pytest
 from ritornello.formats import ListedTrack, TrackList, written
 
 MBID = "8f3471b5-7e6a-48da-86a9-c1c07a0f47ae"
-ODD = 'Rock & <Roll>\n"Tonight" \x01café'
+ODD = 'Rock & <Roll>\n"Tonight" \x01caf\u00e9'
 LIST = TrackList(
     title="Daily mix",
     description="2 tracks.",

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import Bool, Int32
 from ritornello.data.graph import ALBUM, ARTIST, PLAYLIST, TRACK, Graph, name_of
-from ritornello.data.ids import number_values, rows_of
+from ritornello.data.ids import number_values
 from ritornello.data.sparse import empty, sum_pairs
 from ritornello.schema import (
     ALBUM_ID,
@@ -89,11 +89,18 @@ class Facts:
     is_explicit_T: Bool = field(default_factory=lambda: np.zeros(1, bool))
     is_playable_T: Bool = field(default_factory=lambda: np.ones(1, bool))
 
+    @cached_property
+    def sorted_ids(self) -> pl.DataFrame:
+        """The ids of tracks as text, in order, with their rows."""
+        return pl.DataFrame({"id": self.track_ids.cast(pl.String)}).with_row_index("row", offset=1).sort("id")
+
     def find(self, kind: str, wanted: str) -> Int32:
         """Return the tracks of a group, or the one track of that id; none where there is no such thing."""
         if kind == TRACK:
-            track = rows_of(pl.Series([wanted]), self.track_ids)
-            return np.asarray(track[track != PADDING], dtype=np.int32)
+            known = self.sorted_ids
+            place = known["id"].search_sorted(wanted)
+            is_there = place < len(known) and known["id"][place] == wanted
+            return np.array([known["row"][place]] if is_there else [], dtype=np.int32)
         row = self.groups[kind].row_of.get(wanted)
         return np.zeros(0, np.int32) if row is None else self.groups[kind].tracks(row)
 
@@ -107,7 +114,7 @@ class Facts:
 def plain_words(text: str) -> list[str]:
     """Return the words of a text in small letters, without accents and marks.
 
-    >>> plain_words("Café del Mar: Rhythm & Blues, 1990s")
+    >>> plain_words("Caf\\u00e9 del Mar: Rhythm & Blues, 1990s")
     ['cafe', 'del', 'mar', 'rhythm', 'blues', '1990s']
     """
     bare = "".join(

@@ -60,7 +60,8 @@ class PersonalFM:
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
         for rows in batches(history):
-            slate = top(pipeline.rank(rows, task="next"), rows, rows.track_BL.shape[1] + k * self.config.pool)
+            ranked = pipeline.rank(rows, task="next")
+            slate = top(ranked, rows, ranked.track_BN.shape[1])
             picks = [self._stream(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))
         return join(slates, tuple(pipeline.channels), k)

@@ -72,7 +72,8 @@ class Similar:
         if len(track_S) == 0:
             slate = plain(pipeline, history, ORIGIN, self.config.pool)
             return self._cut(pipeline, history, slate, k, asked, "")
-        barred = track_S if not found or {kind for kind, _ in found} == {TRACK} else track_S[:0]
+        own = [seed_S for kind, seed_S in found if kind == TRACK] if found else [track_S]
+        barred = np.concatenate([track_S[:0], *own])
         track_N, score_N, told = self._around(pipeline, track_S, barred, int(history.as_of_B[0]), asked.facts)
         return self._cut(
             pipeline,
