@@ -23,7 +23,7 @@ every_scene = pytest.mark.parametrize("name", SCENES)
 # What a scene is asked beside the user: a seed, a theme, a playlist of the planted world.
 WANTED: dict[str, dict[str, object]] = {
     "similar": {"seeds": ("artist:A-artist-1",)},
-    "playlists": {"playlist": "B mix"},
+    "playlists": {"playlist": "A mix"},
     "themed": {"theme": "C or the 2020s"},
 }
 
@@ -123,6 +123,16 @@ def test_no_known_artist_exceeds_the_cap(name, world, pipeline, ask):
     for track_K in slate.track_BK:
         artists = pipeline.stats.artist_T[track_K[track_K > 0]]
         assert np.bincount(artists[artists > 0]).max(initial=0) <= 1
+
+
+@every_scene
+def test_the_knob_moves_the_share_of_heard_tracks(name, world, pipeline, ask):
+    shares = []
+    for knob in (0.0, 1.0):
+        scene = scenes.make(name, {"familiarity": knob})
+        slate = scene.recommend(pipeline, asked(world, scene), 4, ask(name))
+        shares.append(slate.heard_BK[slate.track_BK > 0].mean())
+    assert shares[0] < shares[1]
 
 
 @every_scene

@@ -40,7 +40,7 @@ class SimilarConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     familiarity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     personal: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
-    content: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    content: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     artist_cap: Annotated[int, msgspec.Meta(ge=1)] = 4
     artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 1
     max_seeds: Annotated[int, msgspec.Meta(ge=1)] = 20
