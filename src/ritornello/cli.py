@@ -293,6 +293,7 @@ def recommend(
 ) -> None:
     """Recommend tracks to one user or to many."""
     from ritornello import listing, request
+    from ritornello.scenes import Asked
 
     check_recommend(scene, only, familiarity)
     given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block}
@@ -311,7 +312,7 @@ def recommend(
         )
     asked = None
     if scene != "none":
-        asked = listing.asked_of(served, seeds=seed, theme=theme, playlist=playlist, rules=rules)
+        asked = Asked(facts=served.facts, rules=rules, seeds=tuple(seed), theme=theme, playlist=playlist)
     with progress_bars():
         if scene == "playlists" and not playlist:
             ranked = request.rank_playlists(served, user_U, k, at=at_ms, asked=asked)

@@ -17,7 +17,7 @@ from ritornello.data.graph import PLAYLIST
 from ritornello.formats import FORMATS, ListedTrack, TrackList, written
 from ritornello.request import Served
 from ritornello.rerank.rules import Block, Rules
-from ritornello.scenes import SCENES, Asked
+from ritornello.scenes import SCENES
 from ritornello.scenes.playlists import RankedPlaylists
 from ritornello.schema import (
     ALBUM_ID,
@@ -141,8 +141,3 @@ def notes(note_B: tuple[str, ...]) -> list[str]:
     """Return each note once, with how many lists have it where there are several."""
     counts = pl.Series("note", note_B, dtype=pl.String).value_counts().sort("count", "note", descending=True).rows()
     return [f"note: {note}" if len(note_B) == 1 else f"note, {count:,} lists: {note}" for note, count in counts if note]
-
-
-def asked_of(served: Served, *, seeds: list[str], theme: str, playlist: str, rules: Rules) -> Asked:
-    """Put together what a request asks of a scene."""
-    return Asked(facts=served.facts, rules=rules, seeds=tuple(seeds), theme=theme, playlist=playlist)

@@ -46,3 +46,23 @@ def test_playlists_and_tags_come_from_the_graph_with_their_ids(facts: Facts, wor
     assert playlists.by_name["a mix"] == [row]
     assert len(playlists.by_word["mix"]) == 3
     assert len(facts.find("tag", "quiet")) == 8
+
+
+def test_playlists_that_are_made_later_are_not_known_yet() -> None:
+    later = Graph(
+        relations=("in_playlist",),
+        num_tracks=3,
+        head_E=np.array([1, 2], np.int32),
+        tail_E=np.array([4, 5], np.int32),
+        relation_E=np.zeros(2, np.int32),
+        weight_E=np.ones(2, np.float32),
+        kind_X=np.zeros(2, np.int8),
+        appeared_at_X=np.array([10, 20]),
+        name_start_X=np.array([0, 1, 2]),
+        name_bytes=np.frombuffer(b"ab", np.uint8),
+        id_start_X=np.array([0, 1, 2]),
+        id_bytes=np.frombuffer(b"pq", np.uint8),
+    )
+    catalogue = pl.DataFrame(COLUMNS)
+    assert of_catalogue(catalogue, later).groups["playlist"].ids == ("p", "q")
+    assert of_catalogue(catalogue, later.before(15, 3)).groups["playlist"].ids == ("p",)

@@ -161,13 +161,14 @@ def of_column(tracks: pl.DataFrame, kind: str, group_T: Int32) -> Groups:
 
 
 def of_relation(graph: Graph, relation: str, num_tracks: int) -> Groups:
-    """Return the groups that tracks belong to by a relation of the graph."""
+    """Return the groups that tracks belong to by a relation of the graph, of those that are known at its moment."""
     if relation not in graph.relations:
         return Groups(member_GT=sum_pairs(*(np.zeros(0, np.int32),) * 3, (1, num_tracks + 1)))
     is_meant_E = np.asarray(graph.relation_E) == graph.relations.index(relation)
     head_E, tail_E = np.asarray(graph.head_E)[is_meant_E], np.asarray(graph.tail_E)[is_meant_E]
     first_other = graph.num_tracks + graph.num_users + 1
     is_sound_E = (head_E <= num_tracks) & (tail_E >= first_other)
+    is_sound_E[is_sound_E] = np.asarray(graph.appeared_at_X)[tail_E[is_sound_E] - first_other] < graph.at
     node_G, group_E = np.unique(tail_E[is_sound_E] - first_other, return_inverse=True)
     shape = (max(len(node_G), 1), num_tracks + 1)
     nodes = node_G.tolist()

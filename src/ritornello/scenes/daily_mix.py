@@ -18,7 +18,7 @@ from ritornello.rerank.exploration import shuffle_softly
 from ritornello.rerank.familiarity import choose
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
-from ritornello.scenes.picks import NEWCOMER, Pick, is_newcomer, note, ruled, shortfall, take_rows
+from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.schema import ONE_DAY_MS
 
 SEED = 20_200_101
@@ -65,5 +65,5 @@ class DailyMix:
         shortlist = cap_artists(shortlist, self.config.artist_cap)
         shortlist = choose(shortlist, k, self.config.familiarity)
         shortlist = space_artists(shortlist, self.config.artist_gap)
-        told = note(NEWCOMER if is_newcomer(history, row) else "", shortfall(len(shortlist), k))
+        told = note(newcomer(history, row), shortfall(len(shortlist), k))
         return Pick(index_N=shortlist.index_N, title="Daily mix", note=told)

@@ -23,7 +23,7 @@ from ritornello.rerank.rules import without
 from ritornello.rerank.session import running, spare, weariness
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
-from ritornello.scenes.picks import NEWCOMER, Pick, is_newcomer, note, ruled, shortfall, take_rows
+from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
 SEED = 20_200_102
@@ -80,7 +80,7 @@ class PersonalFM:
         generator = np.random.default_rng((SEED, int(history.user_B[row]), day, num_events))
         spaced = space_artists(best, self.config.artist_gap, before=played)
         chosen, propensity_N = explore(spaced, rest, self.config.explore, generator)
-        told = note(NEWCOMER if is_newcomer(history, row) else "", told, shortfall(len(chosen), k))
+        told = note(newcomer(history, row), told, shortfall(len(chosen), k))
         return Pick(index_N=chosen.index_N, title="Personal FM", note=told, propensity_N=propensity_N)
 
     def _answer(

@@ -69,6 +69,11 @@ def is_newcomer(history: History, row: int) -> bool:
     return not history.track_BL[row].any()
 
 
+def newcomer(history: History, row: int, said: str = NEWCOMER) -> str:
+    """Return what a newcomer is told, nothing for anybody else."""
+    return said if is_newcomer(history, row) else ""
+
+
 def note(*parts: str) -> str:
     """Join what there is to say."""
     return "; ".join(part for part in parts if part)

@@ -25,7 +25,7 @@ from ritornello.rerank.familiarity import choose
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, standard
 from ritornello.scenes.continuation import ContinuationConfig, continued
-from ritornello.scenes.picks import NEWCOMER, Pick, is_newcomer, note, ruled, shortfall, take_rows
+from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import most_played, near
 from ritornello.schema import PADDING
 
@@ -89,7 +89,7 @@ class Playlists:
             best_K = np.lexsort((np.arange(len(found_P)), -found_P))[:k]
             best_K = best_K[found_P[best_K] > 0]
             playlist_BK[row, : len(best_K)], score_BK[row, : len(best_K)] = best_K + 1, found_P[best_K]
-            notes.append(note(NEWCOMER if is_newcomer(one, 0) else "", "" if len(playlists) else NO_PLAYLISTS))
+            notes.append(note(newcomer(one, 0), "" if len(playlists) else NO_PLAYLISTS))
         return RankedPlaylists(playlist_BK=playlist_BK, score_BK=score_BK, note_B=tuple(notes))
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
@@ -109,9 +109,10 @@ class Playlists:
         name = groups.names[groups.row_of[asked.playlist]]
         if len(track_N) == 0:
             slate = plain(pipeline, history, ORIGIN, self.config.pool)
-            return self._cut(pipeline, history, slate, k, asked, name, ALONE)
+            return self._cut(pipeline, history, slate, k, asked, name, note(newcomer(history, 0), ALONE))
         slate = blended(pipeline, history, track_N, score_N, ORIGIN, personal=self.config.personal)
-        return self._cut(pipeline, history, slate, k, asked, f"{name}, continued", "")
+        told = newcomer(history, 0, "no history yet: it follows the playlist alone")
+        return self._cut(pipeline, history, slate, k, asked, f"{name}, continued", told)
 
     def follow(self, pipeline: Pipeline, track_S: Int32, at: int, facts: Facts) -> tuple[Int32, NDArray[np.float64]]:
         """Return tracks that may follow these with scores: what playlists say, and what listening says beside it."""
@@ -137,10 +138,11 @@ class Playlists:
         best = int(self.rank(pipeline, history, 1, asked).playlist_BK[0, 0])
         if best == PADDING:
             slate = plain(pipeline, history, ORIGIN, self.config.pool)
-            return self._cut(pipeline, history, slate, k, asked, "Playlists", NO_PLAYLISTS if not len(groups) else "")
+            told = note(newcomer(history, 0), "" if len(groups) else NO_PLAYLISTS)
+            return self._cut(pipeline, history, slate, k, asked, "Playlists", told)
         track_N = most_played(pipeline, groups.tracks(best - 1), self.config.pool)
         slate = blended(pipeline, history, track_N, -np.arange(len(track_N), dtype=np.float64), ORIGIN, personal=1.0)
-        return self._cut(pipeline, history, slate, k, asked, groups.names[best - 1], "")
+        return self._cut(pipeline, history, slate, k, asked, groups.names[best - 1], newcomer(history, 0))
 
     def _cut(
         self, pipeline: Pipeline, history: History, slate: Slate, k: int, asked: Asked, title: str, told: str
@@ -149,7 +151,7 @@ class Playlists:
         shortlist = ruled(pipeline, history, slate, 0, asked)
         shortlist = cap_artists(shortlist, self.config.artist_cap)
         shortlist = choose(shortlist, k, self.config.familiarity)
-        told = note(NEWCOMER if is_newcomer(history, 0) else "", told, shortfall(len(shortlist), k))
+        told = note(told, shortfall(len(shortlist), k))
         return take_rows(slate, [Pick(index_N=shortlist.index_N, title=title, note=told)], k)
 
 

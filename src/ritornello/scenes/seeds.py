@@ -65,7 +65,5 @@ def as_history(track_S: Int32, at: int, *, user: int = 0) -> History:
 def near(pipeline: Pipeline, track_S: Int32, at: int) -> Candidates:
     """Return what the channels propose for these tracks alone, whoever asks, best first."""
     channels = {name: channel for name, channel in pipeline.channels.items() if name not in GENERAL}
-    if not channels or not len(track_S):
-        channels = dict(pipeline.channels)
     quotas = pipeline.quotas_for("window", "unheard")
-    return merge(channels, as_history(track_S, at), quotas, only="unheard")
+    return merge(channels or pipeline.channels, as_history(track_S, at), quotas, only="unheard")

@@ -24,11 +24,12 @@ from ritornello.rerank.rules import likeness
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, standard
-from ritornello.scenes.picks import NEWCOMER, Pick, is_newcomer, note, ruled, shortfall, take_rows
+from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import find_seed, most_played, near
 from ritornello.schema import GENRE
 
 ORIGIN = "seed"
+ALONE = "no history yet: it follows the seed alone"
 UNPLAYED = "nobody has played the seed yet: its artist, album and genre speak for it"
 
 
@@ -112,14 +113,8 @@ class Similar:
         shortlist = cap_artists(shortlist, self.config.artist_cap)
         shortlist = choose(shortlist, k, self.config.familiarity)
         shortlist = space_artists(shortlist, self.config.artist_gap)
-        newcomer = (
-            ""
-            if not is_newcomer(history, 0)
-            else NEWCOMER
-            if not title
-            else "no history yet: it follows the seed alone"
-        )
-        told = note(newcomer, told, shortfall(len(shortlist), k))
+        alone = newcomer(history, 0, ALONE) if title else newcomer(history, 0)
+        told = note(alone, told, shortfall(len(shortlist), k))
         return take_rows(slate, [Pick(index_N=shortlist.index_N, title=title or "Radio", note=told)], k)
 
 

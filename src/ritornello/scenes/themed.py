@@ -23,7 +23,7 @@ from ritornello.rerank.flow import follow_links
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, resorted
-from ritornello.scenes.picks import NEWCOMER, Pick, is_newcomer, note, ruled, shortfall, take_rows
+from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import num_listens
 from ritornello.scenes.themes import Theme, find_theme
 
@@ -74,7 +74,7 @@ class Themed:
         most = min(k, LONGEST)
         shortlist = self._order(pipeline, ruled(pipeline, history, slate, 0, asked), most, theme)
         told = note(
-            NEWCOMER if is_newcomer(history, 0) and theme is None else "",
+            newcomer(history, 0) if theme is None else "",
             told,
             f"a theme has at most {LONGEST} tracks" if k > LONGEST else "",
             shortfall(len(shortlist), most),
