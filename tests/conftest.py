@@ -9,7 +9,9 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = (
 import pytest
 from hypothesis import settings
 
+from playlists import planted_facts
 from ritornello.config import Config, RankConfig, RecallConfig
+from ritornello.data.facts import Facts
 from ritornello.data.sources.planted import PlantedWorld, planted_world
 from ritornello.pipeline import Pipeline
 from ritornello.train.fit import fit_pipeline
@@ -40,3 +42,9 @@ def small_config() -> Config:
 def pipeline(world: PlantedWorld, small_config: Config) -> Pipeline:
     """A pipeline trained on the whole planted world."""
     return fit_pipeline(world.sequences, world.now, small_config, world.knowledge)
+
+
+@pytest.fixture(scope="session")
+def facts(world: PlantedWorld) -> Facts:
+    """The facts of the planted catalogue, with a few playlists and tags that the world itself has no need of."""
+    return planted_facts(world)

@@ -121,3 +121,21 @@ def test_every_module_but_the_torch_blocks_is_imported_with_torch_blocked():
         "        importlib.import_module(module.name)\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_given_tracks_are_ranked_alone_and_as_they_are_among_all(pipeline, everybody):
+    track_S = np.array([2, 5, 9, 30], np.int32)
+    rows = trim(everybody.rows(slice(0, 5)))
+    ranked = pipeline.rank_among(rows, track_S)
+    assert ranked.track_BN.shape == (5, 4)
+    assert all(set(row.tolist()) == set(track_S.tolist()) for row in ranked.track_BN)
+    assert (np.diff(ranked.score_BN, axis=1) <= 0).all()
+    every = pipeline.rank(rows, task="window")
+    for row in range(5):
+        usual = dict(zip(every.track_BN[row].tolist(), every.score_BN[row].tolist(), strict=True))
+        scored = dict(zip(ranked.track_BN[row].tolist(), ranked.score_BN[row].tolist(), strict=True))
+        proposed = [track for track in scored if track in usual]
+        assert proposed
+        np.testing.assert_allclose(
+            [scored[track] for track in proposed], [usual[track] for track in proposed], rtol=1e-5
+        )

@@ -19,8 +19,8 @@ from ritornello.artifacts import Workspace
 from ritornello.config import load_config
 from ritornello.contracts import Only
 from ritornello.data.ids import rows_of
-from ritornello.data.prepare import load_prepared
-from ritornello.schema import ROW_ID, TIMESTAMP, TRACK_ID, USER_ID
+from ritornello.data.prepare import Prepared, load_prepared
+from ritornello.schema import PLAYLIST_ID, ROW_ID, TIMESTAMP, TRACK_ID, USER_ID
 
 app = typer.Typer(
     name="ritornello",
@@ -262,7 +262,9 @@ def evaluate(
 @app.command()
 def recommend(
     root: Root,
-    scene: Annotated[str, typer.Option(help="none (the plain ranked list) or daily_mix.")] = "none",
+    scene: Annotated[
+        str, typer.Option(help="none (the plain ranked list), daily_mix, personal_fm, similar, playlists or themed.")
+    ] = "none",
     user: Annotated[str | None, typer.Option(help="One user id.")] = None,
     users: Annotated[Path | None, typer.Option(help="A Parquet file with a column user_id.")] = None,
     k: Annotated[int, typer.Option("-k", help="Tracks per list.")] = 30,
@@ -270,40 +272,68 @@ def recommend(
         str | None, typer.Option(help="As seen just before this moment; default: after the newest event.")
     ] = None,
     only: Annotated[str, typer.Option(help="any, heard or unheard tracks; for --scene none.")] = "any",
-    familiarity: Annotated[float | None, typer.Option(help="Share of heard tracks, 0 to 1; for daily_mix.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write a Parquet file; default: print.")] = None,
+    familiarity: Annotated[float | None, typer.Option(help="Share of heard tracks, 0 to 1; for scenes.")] = None,
+    seed: Annotated[
+        list[str],
+        typer.Option(help="For similar: a track, artist:ID or album:ID; else what a newcomer picks. Repeatable."),
+    ] = [],  # noqa: B006
+    theme: Annotated[
+        str, typer.Option(help="For themed: kind:name (genre:jazz, era:1990s, ...), interest:1, or a sentence.")
+    ] = "",
+    playlist: Annotated[
+        str, typer.Option(help="For playlists: the id of the one to go on with; default: rank them.")
+    ] = "",
+    block: Annotated[
+        list[str], typer.Option(help="Leave out a track:ID, artist:ID, album:ID or genre:NAME. Repeatable.")
+    ] = [],  # noqa: B006
+    hide_heard_days: Annotated[float, typer.Option(help="Leave out what was heard in so many days.", min=0)] = 0.0,
+    explicit: Annotated[bool, typer.Option(help="Whether tracks marked as explicit are welcome.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="A .parquet file or, for one list, .jspf, .m3u8, .xspf; default: print.")
+    ] = None,
 ) -> None:
     """Recommend tracks to one user or to many."""
-    from ritornello import request
+    from ritornello import listing, request
+    from ritornello.scenes import Asked
 
-    check_recommend(scene, only, familiarity, out)
+    check_recommend(scene, only, familiarity)
+    given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block}
+    listing.check_asked(scene, given | {"--hide-heard-days": hide_heard_days, "--no-explicit": not explicit})
+    if out is not None:
+        listing.check_out(out, is_one=users is None, scene=scene, playlist=playlist)
+        check_target("--out", out)
+    rules = listing.read_rules(block, hide_heard_days, explicit=explicit)
     served = request.open_workspace(Workspace(root))
-    user_ids = read_users(user, users)
+    user_ids = who_asks(served.prepared, user, users, is_for_all=scene in listing.FOR_ALL, has_seeds=bool(seed))
     user_U = rows_of(user_ids, served.prepared.user_ids)
-    unknown = int((user_U == 0).sum())
-    if user is not None and unknown:
-        raise ValueError(f"unknown user {user!r}: the log of {root} has {len(served.prepared.user_ids):,} other users")
-    if unknown:
-        console.print(f"{unknown:,} of {len(user_ids):,} users are unknown: they get what suits a newcomer")
     at_ms = request.newest_moment(served.prepared) if at is None else parse_moment(at)
     if at_ms < served.bundle.at:
         console.print(
             f"note: bundle {served.bundle.version} has learned from events newer than --at; train with less to look back"
         )
+    asked = None
+    if scene != "none":
+        asked = Asked(facts=served.facts, rules=rules, seeds=tuple(seed), theme=theme, playlist=playlist)
     with progress_bars():
-        history, slate = request.recommend(
-            served, user_U, k, at=at_ms, scene=scene, only=cast(Only, only), familiarity=familiarity
-        )
-        table = request.to_table(served, user_ids, history, slate)
+        if scene == "playlists" and not playlist:
+            ranked = request.rank_playlists(served, user_U, k, at=at_ms, asked=asked)
+            table, lines = listing.playlists_table(served, user_ids, ranked), listing.notes(ranked.note_B)
+        else:
+            history, slate = request.recommend(
+                served, user_U, k, at=at_ms, scene=scene, only=cast(Only, only), familiarity=familiarity, asked=asked
+            )
+            table, lines = request.to_table(served, user_ids, history, slate), listing.told(slate)
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if table.is_empty():
-        console.print("no channel proposes anything: the log holds no listens up to that moment")
-    if out is not None:
+        console.print("nothing to recommend: the log holds no listens up to that moment, or the rules leave nothing")
+    if out is None:
+        show_lists(table, served.prepared)
+    elif out.suffix == ".parquet":
         write_parquet(table, out)
         typer.echo(f"wrote {len(table):,} rows for {len(user_ids):,} users to {out}")
     else:
-        from ritornello.evaluation.report import show_slate
-
-        show_slate(table, request.track_names(served.prepared), served.prepared.track_ids, Console())
+        typer.echo(f"wrote {listing.write_list(served, slate, user or '', at_ms, out):,} tracks to {out}")
 
 
 @app.command()
@@ -521,18 +551,14 @@ def whole_days(days: float) -> int:
     return int(days)
 
 
-def check_recommend(scene: str, only: str, familiarity: float | None, out: Path | None) -> None:
+def check_recommend(scene: str, only: str, familiarity: float | None) -> None:
     """Refuse options that contradict each other."""
     if only not in ("any", "heard", "unheard"):
         raise ValueError(f"--only is {only!r}: allowed are any, heard, unheard")
     if only != "any" and scene != "none":
         raise ValueError(f"--only {only} goes with --scene none; a scene has --familiarity")
     if familiarity is not None and (scene == "none" or not 0 <= familiarity <= 1):
-        raise ValueError(f"--familiarity is {familiarity}: allowed are 0 to 1, with --scene daily_mix")
-    if out is not None:
-        if out.suffix != ".parquet":
-            raise ValueError(f"--out is {out}: allowed is a name that ends in .parquet")
-        check_target("--out", out)
+        raise ValueError(f"--familiarity is {familiarity}: allowed are 0 to 1, with a scene")
 
 
 def check_user(user: str) -> str:
@@ -554,6 +580,36 @@ def check_days(days: float) -> None:
     """Refuse a window that has no length, or one that no calendar holds."""
     if not 0 < days <= MAX_DAYS:
         raise ValueError(f"--test-days is {days}: allowed are numbers above 0, up to {MAX_DAYS:,}")
+
+
+def who_asks(
+    prepared: Prepared, user: str | None, users: Path | None, *, is_for_all: bool, has_seeds: bool
+) -> pl.Series:
+    """Return the user ids asked for, that of nobody where a scene answers all and nobody is named.
+
+    Raises:
+        ValueError: when both or neither are given, or a single user is unknown and has picked nothing to begin with.
+    """
+    if is_for_all and user is None and users is None:
+        return pl.Series(USER_ID, [""])
+    user_ids = read_users(user, users)
+    unknown = int((rows_of(user_ids, prepared.user_ids) == 0).sum())
+    if user is not None and unknown and not has_seeds:
+        raise ValueError(f"unknown user {user!r}: the log has {len(prepared.user_ids):,} other users")
+    if unknown:
+        console.print(f"{unknown:,} of {len(user_ids):,} users are unknown: they get what suits a newcomer")
+    return user_ids
+
+
+def show_lists(table: pl.DataFrame, prepared: Prepared) -> None:
+    """Print lists of tracks, or of playlists."""
+    from ritornello.evaluation.report import show_playlists, show_slate
+    from ritornello.request import track_names
+
+    if PLAYLIST_ID in table.columns:
+        show_playlists(table, Console())
+    else:
+        show_slate(table, track_names(prepared), prepared.track_ids, Console())
 
 
 def read_users(user: str | None, users: Path | None) -> pl.Series:

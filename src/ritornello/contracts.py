@@ -87,10 +87,21 @@ class RankBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slate:
-    """What is shown: K tracks per row, best first, PADDING where there are fewer; `channel_BKC` tells who proposed each."""
+    """What is shown: K tracks per row, best first, PADDING where there are fewer; `channel_BKC` tells who proposed each.
+
+    A scene may add, for every row: a title and a line about it, a note where the list is not what was asked for ("" where
+    it is), and with what probability each slot got its track, as off-policy estimates need it.
+    """
 
     channels: tuple[str, ...]
     track_BK: Int32
     score_BK: Float32
     heard_BK: Bool
     channel_BKC: Bool
+    title_B: tuple[str, ...] = ()
+    description_B: tuple[str, ...] = ()
+    note_B: tuple[str, ...] = ()
+    propensity_BK: Float32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.track_BK)

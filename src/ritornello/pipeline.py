@@ -3,8 +3,9 @@
 Every user is encoded once per request; a batch of candidates is one matrix. B batch, N candidates, C channels, K slate.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +40,17 @@ class Pipeline:
     stats: TrackStats
     rankers: Mapping[str, Ranker]
 
-    def propose(self, history: History, *, task: str = "window", only: Only = "any") -> tuple[Candidates, RankBatch]:
-        """Recall, merge and describe candidates for one batch.
+    def propose(
+        self, history: History, *, task: str = "window", only: Only = "any", track_S: Int32 | None = None
+    ) -> tuple[Candidates, RankBatch]:
+        """Recall, merge and describe candidates for one batch, `track_S` among them where given.
 
         Heard tracks are described among all candidates, as the ranker met them in training; `rank` then keeps them alone.
         """
         with_heard = only == "heard"
         quotas = self.quotas_for(task, only)
-        candidates = merge(self.channels, history, quotas, only="any" if with_heard else only, with_heard=with_heard)
+        asked: Only = "any" if with_heard else only
+        candidates = merge(self.channels, history, quotas, only=asked, with_heard=with_heard, track_S=track_S)
         return candidates, features.build(history, candidates, self.stats)
 
     def quotas_for(self, task: str, only: Only) -> Mapping[str, int]:
@@ -64,6 +68,15 @@ class Pipeline:
         if only == "heard":
             candidates, score_BN = keep_heard(candidates, score_BN, history)
         return reorder(candidates, score_BN)
+
+    def rank_among(self, history: History, track_S: Int32, *, task: str = "window") -> Candidates:
+        """Return these tracks alone for every row, in final order, described among what the channels propose."""
+        candidates, batch = self.propose(history, task=task, track_S=track_S)
+        ranker = self.ranker_for(task, "any")
+        score_BN = ranker.score(batch) if ranker else candidates.score_BN
+        is_kept_BN = np.isin(candidates.track_BN, track_S) & (candidates.track_BN != PADDING)
+        ranked = reorder(*keep(candidates, score_BN, is_kept_BN))
+        return narrow(ranked, len(track_S))
 
     def ranker_for(self, task: str, only: Only) -> Ranker | None:
         """Return the ranker of the task; a window of unheard tracks alone has its own where one was trained."""
@@ -108,14 +121,29 @@ def is_heard(history: History, track_BN: Int32) -> Bool:
 
 def keep_heard(candidates: Candidates, score_BN: Float32, history: History) -> tuple[Candidates, Float32]:
     """Turn candidates that the user has not heard into padding."""
-    heard_BN = is_heard(history, candidates.track_BN)
+    return keep(candidates, score_BN, is_heard(history, candidates.track_BN))
+
+
+def keep(candidates: Candidates, score_BN: Float32, is_kept_BN: Bool) -> tuple[Candidates, Float32]:
+    """Turn all other candidates into padding."""
     kept = replace(
         candidates,
-        track_BN=np.where(heard_BN, candidates.track_BN, PADDING).astype(np.int32),
-        channel_score_BNC=np.where(heard_BN[:, :, None], candidates.channel_score_BNC, np.float32(0)),
-        channel_rank_BNC=np.where(heard_BN[:, :, None], candidates.channel_rank_BNC, np.int32(0)),
+        track_BN=np.where(is_kept_BN, candidates.track_BN, PADDING).astype(np.int32),
+        channel_score_BNC=np.where(is_kept_BN[:, :, None], candidates.channel_score_BNC, np.float32(0)),
+        channel_rank_BNC=np.where(is_kept_BN[:, :, None], candidates.channel_rank_BNC, np.int32(0)),
     )
-    return kept, np.where(heard_BN, score_BN, -np.inf).astype(np.float32)
+    return kept, np.where(is_kept_BN, score_BN, -np.inf).astype(np.float32)
+
+
+def narrow(candidates: Candidates, width: int) -> Candidates:
+    """Cut candidates that are in order to the first `width`."""
+    return Candidates(
+        channels=candidates.channels,
+        track_BN=candidates.track_BN[:, :width],
+        score_BN=candidates.score_BN[:, :width],
+        channel_score_BNC=candidates.channel_score_BNC[:, :width],
+        channel_rank_BNC=candidates.channel_rank_BNC[:, :width],
+    )
 
 
 def reorder(candidates: Candidates, score_BN: NDArray[np.float32]) -> Candidates:
@@ -145,17 +173,22 @@ def top(candidates: Candidates, history: History, k: int) -> Slate:
 def join(slates: list[Slate], channels: tuple[str, ...], k: int) -> Slate:
     """Stack slates of several batches, each padded to the same width."""
 
-    def stack(arrays: list[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
+    def stack(arrays: Sequence[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
         padded = [
             np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
             for array in arrays
         ]
         return np.concatenate(padded) if padded else np.zeros((0, k))
 
+    propensities = [slate.propensity_BK for slate in slates if slate.propensity_BK is not None]
     return Slate(
         channels=channels,
         track_BK=stack([slate.track_BK for slate in slates], PADDING).astype(np.int32),
         score_BK=stack([slate.score_BK for slate in slates], -np.inf).astype(np.float32),
         heard_BK=stack([slate.heard_BK for slate in slates], 0).astype(bool),
         channel_BKC=stack([slate.channel_BKC for slate in slates], 0).astype(bool),
+        title_B=tuple(chain.from_iterable(slate.title_B for slate in slates)),
+        description_B=tuple(chain.from_iterable(slate.description_B for slate in slates)),
+        note_B=tuple(chain.from_iterable(slate.note_B for slate in slates)),
+        propensity_BK=stack(propensities, np.nan).astype(np.float32) if propensities else None,
     )

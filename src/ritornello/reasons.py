@@ -9,11 +9,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ritornello.contracts import History, Int32, Slate
 from ritornello.data.labels import is_listen
 from ritornello.pipeline import Pipeline
+from ritornello.recall import Linked
 from ritornello.schema import PADDING
 
 WORDS = {
@@ -29,16 +29,12 @@ WORDS = {
     "vector": "fits what you are playing",
     "interests": "fits one of your tastes",
     "graph": "related to {because}",
+    "seed": "near what the radio started from",
+    "playlist": "goes with this playlist",
+    "theme": "fits the theme",
 }
 # Words that say less than the others: used where no other channel speaks.
 GENERAL = ("popular", "fresh")
-
-
-@runtime_checkable
-class Linked(Protocol):
-    """A channel that goes from the user's own tracks to others by weighted links [T, T]."""
-
-    links_TT: csr_array
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ U users asked for, K slate length.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -13,10 +14,14 @@ from ritornello import scenes
 from ritornello.artifacts import Workspace
 from ritornello.bundle import Bundle, load_current
 from ritornello.contracts import History, Int32, Only, Slate
+from ritornello.data.facts import Facts, of_catalogue
 from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
+from ritornello.scenes import Asked
+from ritornello.scenes.onboarding import answer
+from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (
     ARTIST_NAME,
     CHANNELS,
@@ -32,12 +37,17 @@ from ritornello.schema import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Served:
-    """An opened workspace: prepared arrays and the served bundle."""
+    """An opened workspace: prepared arrays, the served bundle, and what scenes read of the catalogue."""
 
     prepared: Prepared
     bundle: Bundle
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The facts of the catalogue, read when a scene first asks."""
+        return of_catalogue(self.prepared.tracks, self.prepared.knowledge.graph)
 
 
 def open_workspace(workspace: Workspace) -> Served:
@@ -64,18 +74,22 @@ def recommend(
     scene: str = "none",
     only: Only = "any",
     familiarity: float | None = None,
+    asked: Asked | None = None,
 ) -> tuple[History, Slate]:
     """Return the histories of the users as of `at`, or as of the moment the scene answers from, and their slates.
 
     Raises:
-        ValueError: when `k` is below 1 or above the catalogue, or the scene is unknown.
+        ValueError: when `k` is below 1 or above the catalogue, or the scene, or what is asked of it, is unknown.
     """
     settings: dict[str, object] = {} if familiarity is None else {"familiarity": familiarity}
 
     def history_at(moment: int) -> History:
         return encode(served.prepared.sequences, user_U, np.full(len(user_U), moment, np.int64))
 
-    return recommend_from(served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings)
+    asked = asked or Asked(facts=served.facts)
+    return recommend_from(
+        served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings, asked=asked
+    )
 
 
 def recommend_from(
@@ -87,6 +101,7 @@ def recommend_from(
     scene: str,
     only: Only,
     settings: dict[str, object],
+    asked: Asked = NOTHING,
 ) -> tuple[History, Slate]:
     """Return histories and slates wherever the histories come from: the log, or the log and what has happened since.
 
@@ -99,8 +114,14 @@ def recommend_from(
         history = history_at(at)
         return history, pipeline.recommend(history, k, only=only)
     made = scenes.make(scene, settings)
-    history = history_at(made.moment(at))
-    return history, made.recommend(pipeline, history, k)
+    return answer(made, pipeline, history_at(made.moment(at)), k, asked)
+
+
+def rank_playlists(served: Served, user_U: Int32, k: int, *, at: int, asked: Asked | None = None) -> RankedPlaylists:
+    """Return the playlists that suit the users as of `at`."""
+    history = encode(served.prepared.sequences, user_U, np.full(len(user_U), at, np.int64))
+    asked = asked or Asked(facts=served.facts)
+    return Playlists(PlaylistsConfig()).rank(served.bundle.pipeline, history, k, asked)
 
 
 def check_wish(scene: str, only: Only, settings: dict[str, object]) -> None:

@@ -37,6 +37,7 @@ ALBUM_TITLE = "album_title"
 LANGUAGE = "language"
 ERA = "era"
 EXPLICIT = "explicit"
+PLAYABLE = "playable"
 PLAYLIST_ID = "playlist_id"
 DESCRIPTION = "description"
 VIDEO_ID = "video_id"
@@ -106,6 +107,8 @@ TRACK_SCHEMA = {
     RELEASED_AT: pl.Int64(),
     LANGUAGE: pl.String(),
     ERA: pl.String(),
+    EXPLICIT: pl.Boolean(),
+    PLAYABLE: pl.Boolean(),
     VECTOR: pl.List(pl.Float32()),
 }
 
@@ -134,5 +137,7 @@ TRACK_ALIASES = {
     RELEASED_AT: ("released_at", "release_date"),
     LANGUAGE: ("language",),
     ERA: ("era", "decade"),
+    EXPLICIT: ("explicit", "is_explicit"),
+    PLAYABLE: ("playable", "is_playable", "owned"),
     VECTOR: ("vector", "embedding", "audio_vector"),
 }

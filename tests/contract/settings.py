@@ -8,6 +8,17 @@ import msgspec
 
 SPECIAL: dict[tuple[str, str], list[object]] = {
     ("daily_mix", "familiarity"): [0.0, 1.0],
+    ("personal_fm", "familiarity"): [0.0, 1.0],
+    ("personal_fm", "explore"): [0.0, 0.9],
+    ("similar", "familiarity"): [0.0, 1.0],
+    ("similar", "personal"): [0.9, 0.0],
+    ("similar", "content"): [0.0, 5.0],
+    ("playlists", "familiarity"): [0.0, 1.0],
+    ("playlists", "personal"): [0.9, 0.0],
+    ("playlists", "length"): [0.0, 1.0],
+    ("playlists", "continuation"): [{"neighbours": 1, "amplify": 0.0, "artist": 5.0}],
+    ("themed", "familiarity"): [0.0, 1.0],
+    ("themed", "personal"): [0.0, 1.0],
     ("graph", "hops"): [2, 1],
     ("graph", "weights"): [{"performed_by": 0.2}, {"has_genre": 3.0}],
     ("vector", "pooling"): ["average", "recency"],

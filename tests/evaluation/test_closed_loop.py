@@ -148,8 +148,9 @@ def test_the_history_of_the_loop_is_the_history_of_the_log(workspace: Workspace)
     assert (grown.encode(np.array([2]), at_B[:1] + 100, is_live=True).track_BL == 9).sum() >= 70
 
 
-def test_a_scene_plays_too(workspace: Workspace) -> None:
-    entered = opened(workspace, "live", scene="daily_mix")
+@pytest.mark.parametrize("scene", ["daily_mix", "personal_fm"])
+def test_a_scene_plays_too(scene: str, workspace: Workspace) -> None:
+    entered = opened(workspace, "live", scene=scene)
     table = live_in(entered, choose_listeners(entered.world, 60))
     assert table["offered_plays"].sum() > 100
 

@@ -7,7 +7,17 @@ import polars as pl
 from ritornello.artifacts import Workspace
 from ritornello.data import columns, ids
 from ritornello.data.parts import CLEAN, DESCRIBED_FILE, PART_FILE, REJECTED_FOR, parts_of
-from ritornello.schema import FIRST_AT, RELEASED_AT, TRACK_ALIASES, TRACK_ID, TRACK_MS, TRACK_SCHEMA, VECTOR
+from ritornello.schema import (
+    EXPLICIT,
+    FIRST_AT,
+    PLAYABLE,
+    RELEASED_AT,
+    TRACK_ALIASES,
+    TRACK_ID,
+    TRACK_MS,
+    TRACK_SCHEMA,
+    VECTOR,
+)
 
 LAST_YEAR = 2999
 
@@ -33,6 +43,7 @@ def mark_tracks(raw: pl.LazyFrame, path: Path, *, is_typed: bool) -> tuple[pl.La
     if RELEASED_AT in picked:
         column = picked[RELEASED_AT]
         clean[RELEASED_AT] = released_at(path, column, schema[column], per_second=facts.per_second)
+    clean |= {name: columns.flag(picked[name]) for name in (EXPLICIT, PLAYABLE) if name in picked}
     if VECTOR in picked and isinstance(schema[picked[VECTOR]], pl.List | pl.Array):  # no CSV cell is a vector
         clean[VECTOR] = pl.col(picked[VECTOR]).cast(TRACK_SCHEMA[VECTOR], strict=False)
     cleaned = raw.with_columns(expression.alias(CLEAN + name) for name, expression in clean.items())

@@ -140,6 +140,16 @@ def whole_number(column: str) -> pl.Expr:
     return as_float(column).round().cast(pl.Int64, strict=False)
 
 
+def flag(column: str) -> pl.Expr:
+    """Read yes or no; what is neither becomes null.
+
+    >>> pl.DataFrame({"a": ["TRUE", "0", "perhaps"]}).select(flag("a")).to_series().to_list()
+    [True, False, None]
+    """
+    text = as_text(column).str.strip_chars().str.to_lowercase()
+    return pl.when(text.is_in(("true", "yes", "1"))).then(True).when(text.is_in(("false", "no", "0"))).then(False)
+
+
 def is_unreadable(column: str, dtype: pl.DataType) -> pl.Expr:
     """Tell where a cell holds something that is not a number from 0 up; NaN counts as missing."""
     present = pl.col(column).is_not_nan() if dtype.is_float() else as_text(column).is_not_null()

@@ -1,8 +1,9 @@
 """The music knowledge graph: typed nodes and edges as mapped arrays, and the words that they are made of.
 
 A relation goes from a kind of head to a kind of tail (`performed_by`: track > artist); whoever walks may go both ways.
-Tracks and users are the rows of the log; every other node, X in all, has a number of its own, a name to show, and where it
-is known the moment it came to be. E edges, N nodes of a `known` graph: PADDING, tracks, other nodes, users, in this order.
+Tracks and users are the rows of the log; every other node, X in all, has a number of its own, its id, a name to show, and
+where it is known the moment it came to be. E edges, N nodes of a `known` graph: PADDING, tracks, other nodes, users, in this
+order.
 """
 
 import json
@@ -41,7 +42,8 @@ RELATIONS = {
 }
 
 ALWAYS = np.iinfo(np.int64).min
-ARRAYS = ("head_E", "tail_E", "relation_E", "weight_E", "kind_X", "appeared_at_X", "name_start_X", "name_bytes")
+TEXTS = ("name_start_X", "name_bytes", "id_start_X", "id_bytes")
+ARRAYS = ("head_E", "tail_E", "relation_E", "weight_E", "kind_X", "appeared_at_X", *TEXTS)
 FACTS_FILE = "graph.json"
 
 
@@ -83,6 +85,8 @@ class Graph:
     appeared_at_X: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
     name_start_X: Int64 = field(default_factory=lambda: np.zeros(1, np.int64))
     name_bytes: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    id_start_X: Int64 = field(default_factory=lambda: np.zeros(1, np.int64))
+    id_bytes: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def before(self, at: int, num_tracks: int) -> "Graph":
         """Return the graph as it was known at a moment, when the catalogue had `num_tracks`; nothing is read yet."""
@@ -138,5 +142,5 @@ class Graph:
 
 
 def name_of(node: int, name_start_X: Int64, name_bytes: NDArray[np.uint8]) -> str:
-    """Return the name of other node `node`."""
+    """Return the name of other node `node`, or its id where these are the ids."""
     return bytes(name_bytes[name_start_X[node] : name_start_X[node + 1]]).decode()

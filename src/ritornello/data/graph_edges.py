@@ -39,6 +39,7 @@ from ritornello.schema import (
 NAME, MOMENT, KIND, LEFT_OUT = "name", "moment", "kind", "left_out"
 NODE, HEAD_NODE, TAIL_NODE = "node", "head_node", "tail_node"
 EXPLICIT = rf"^(?:{'|'.join(KINDS)}):.+"  # an id that says its kind
+ANY_KIND = r"^[a-z]+:"
 HEAVIEST = 1e6  # products of a few weights have to stay finite
 QUALIFIED = re.compile(rf"({'|'.join(KINDS)})\.(.+)")  # a relation that says the kind of its heads
 
@@ -58,6 +59,7 @@ def build_graph(tables: Tables, users: pl.DataFrame, tracks: pl.DataFrame) -> tu
     edges, left_out = sound_edges(joined_to(joined_to(said, nodes, HEAD), nodes, TAIL))
     relations = edges[RELATION].unique().sort()
     name_start_X, name_bytes = packed(others[NAME])
+    id_start_X, id_bytes = packed(others[HEAD].str.replace(ANY_KIND, ""))
     graph = Graph(
         relations=tuple(relations.to_list()),
         num_tracks=len(tracks),
@@ -71,6 +73,8 @@ def build_graph(tables: Tables, users: pl.DataFrame, tracks: pl.DataFrame) -> tu
         appeared_at_X=others[MOMENT].fill_null(ALWAYS).to_numpy(),
         name_start_X=name_start_X,
         name_bytes=name_bytes,
+        id_start_X=id_start_X,
+        id_bytes=id_bytes,
     )
     return graph, {"nodes": count_by(others[KIND]), "edges": count_by(edges[RELATION]), "left_out": left_out}
 
@@ -226,7 +230,7 @@ def other_nodes(said: pl.DataFrame, tables: Tables, tracks: pl.DataFrame) -> pl.
     ).collect()
     known = described.group_by(HEAD).agg(pl.col(NAME).drop_nulls().first(), pl.col(MOMENT).drop_nulls().first())
     named = others.join(known, on=HEAD, how="left", maintain_order="left")
-    return named.with_columns(pl.coalesce(NAME, pl.col(HEAD).str.replace(r"^[a-z]+:", "")).alias(NAME))
+    return named.with_columns(pl.coalesce(NAME, pl.col(HEAD).str.replace(ANY_KIND, "")).alias(NAME))
 
 
 def describe(rows: pl.LazyFrame, node: pl.Expr, name: str | None, moment: str | None = None) -> pl.LazyFrame:

@@ -28,6 +28,7 @@ BUNDLES = (LIVE, FROZEN)
 POLICIES = (*BASELINES, *BUNDLES)
 SHOWN = 256  # tracks offered last, which the next slates leave out
 DAY_LENGTH = 30
+NOON = ONE_DAY_MS // 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +66,19 @@ def make_policy(name: str, engine: Engine, shop: Shop | None) -> Policy:
 
 
 class PipelinePolicy:
-    """Offer a pipeline's slates, or the list of the day where the scene makes one; a frozen one never learns what happened."""
+    """Offer a pipeline's slates, or what a scene makes of them; a frozen one never learns what happened.
+
+    A list of the day is asked for once a day, a stream before every play, or once a session where it is frozen.
+    """
 
     def __init__(self, shop: Shop, engine: Engine, *, is_live: bool) -> None:
         size = len(engine.listeners)
         self.shop = shop
         self.is_live = is_live
+        self.is_daily = shop.scene is not None and shop.scene.moment(NOON) != NOON
         self.released_at_T: Int64 = engine.catalogue.released_at_T
         self.history = LoopHistory(shop.known, shop.user_of_id[engine.listeners.id_B])
-        self.width = DAY_LENGTH if shop.scene else SLATE
+        self.width = DAY_LENGTH if self.is_daily else SLATE
         self.slate_BK: Int32 = np.full((size, self.width), -1, np.int32)
         self.next_B: NDArray[np.intp] = np.full(size, self.width, np.intp)
         self.period_B: Int64 = np.full(size, -1, np.int64)
@@ -82,10 +87,11 @@ class PipelinePolicy:
         self.num_shown_B = np.zeros(size, np.int64)
 
     def offer(self, ask: Ask) -> Offer:
-        period_R = ask.at_R // ONE_DAY_MS if self.shop.scene else ask.session_R
+        period_R = ask.at_R // ONE_DAY_MS if self.is_daily else ask.session_R
         is_stale_R = self.period_B[ask.row_R] != period_R
-        if self.shop.scene is None:
+        if not self.is_daily:
             is_stale_R |= self.next_B[ask.row_R] >= self.width
+            is_stale_R |= self.is_live and self.shop.scene is not None
         index_N = np.flatnonzero(is_stale_R)
         if len(index_N):
             row_N = ask.row_R[index_N]
@@ -114,17 +120,17 @@ class PipelinePolicy:
 
     def slates(self, row_R: NDArray[np.intp], at_R: Int64) -> Int32:
         """Return the next slates [R, K] as catalogue tracks, -1 where the pipeline knows no more."""
+        most_shown = 0 if self.is_daily else int(np.minimum(self.num_shown_B[row_R], SHOWN).max(initial=0))
         if self.shop.scene is not None:
             moment_R = np.array([self.shop.scene.moment(int(at)) for at in at_R], np.int64)
             history = self._history(row_R, moment_R)
-            found_RN = self.shop.scene.recommend(self.shop.pipeline, history, self.width).track_BK
+            found_RN = self.shop.scene.recommend(self.shop.pipeline, history, self.width + most_shown).track_BK
         else:
             history = self._history(row_R, at_R)
-            most_shown = int(np.minimum(self.num_shown_B[row_R], SHOWN).max(initial=0))
             found_RN = self.shop.pipeline.recommend(history, self.width + most_shown).track_BK
         track_RN = np.where(found_RN == PADDING, -1, self.shop.track_R[found_RN])
         is_good_RN = (track_RN >= 0) & (self.released_at_T[track_RN] <= at_R[:, None])
-        if self.shop.scene is None:
+        if not self.is_daily:
             today_RW = self.shown_day_BW[row_R] == (at_R // ONE_DAY_MS)[:, None]
             seen_RW = np.where(today_RW, self.shown_BW[row_R], -2)
             is_good_RN &= ~(track_RN[:, :, None] == seen_RW[:, None, :]).any(axis=2)

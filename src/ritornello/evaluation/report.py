@@ -15,7 +15,7 @@ from ritornello.artifacts import write_atomic
 from ritornello.evaluation.baselines import BASELINES
 from ritornello.evaluation.scoring import Metrics, Results
 from ritornello.evaluation.window import PIPELINE, RANKINGS
-from ritornello.schema import CHANNELS, HEARD, RANK, REASON, TRACK_ID, USER_ID
+from ritornello.schema import CHANNELS, HEARD, PLAYLIST_ID, RANK, REASON, TITLE, TRACK_ID, USER_ID
 
 Column = tuple[str, str]  # part and metric
 
@@ -191,4 +191,15 @@ def show_slate(table: pl.DataFrame, names: dict[int, str], track_ids: pl.Series,
             shown.add_row(
                 str(rank), escape(names[row_of[track_id]]), "yes" if is_heard else "", channels, escape(reason)
             )
+        console.print(shown)
+
+
+def show_playlists(table: pl.DataFrame, console: Console) -> None:
+    """Print ranked playlists, one table per user."""
+    for (user_id,), rows in table.group_by(USER_ID, maintain_order=True):
+        shown = Table(title=escape(str(user_id)) if table[USER_ID].n_unique() > 1 else None, box=None, pad_edge=False)
+        for column in (RANK, PLAYLIST_ID, TITLE):
+            shown.add_column(column, justify="right" if column == RANK else "left")
+        for rank, playlist_id, title in rows.select(RANK, PLAYLIST_ID, TITLE).iter_rows():
+            shown.add_row(str(rank), escape(playlist_id), escape(title))
         console.print(shown)

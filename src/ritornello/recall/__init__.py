@@ -9,6 +9,7 @@ from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ritornello import plugins
 from ritornello.contracts import History
@@ -44,6 +45,13 @@ class Continued(Protocol):
     def refit(self, earlier: Self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         """Learn from sequences that end before `at`, and go on with those of `earlier`."""
         ...
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A channel that goes from the user's own tracks to others by weighted links [T, T]."""
+
+    links_TT: csr_array
 
 
 CHANNELS = {

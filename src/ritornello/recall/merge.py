@@ -30,11 +30,13 @@ def merge(
     *,
     only: Only = "any",
     with_heard: bool = False,
+    track_S: Int32 | None = None,
     width: int | None = None,
 ) -> Candidates:
     """Return the union of each channel's best `quotas[name]` tracks, by reciprocal rank fusion, at most `width` a row.
 
-    `with_heard` adds all that the user ever heard, whether or not a channel proposes it.
+    `with_heard` adds all that the user ever heard, `track_S` the same tracks for every row, whether or not a channel proposes
+    them.
     """
     scores = {name: channel.score(history) for name, channel in channels.items()}
     heard_BT = heard(history, max(score.num_columns for score in scores.values()))
@@ -44,6 +46,9 @@ def merge(
     if with_heard:
         row_H = np.repeat(np.arange(len(history), dtype=np.int64), np.diff(heard_BT.indptr))
         keys.append((row_H << 32) | heard_BT.indices)
+    if track_S is not None:
+        row_S = np.repeat(np.arange(len(history), dtype=np.int64), len(track_S))
+        keys.append((row_S << 32) | np.tile(track_S, len(history)))
     pair_P, index = np.unique(np.concatenate(keys), return_inverse=True)
     row_P, track_P = pair_P >> 32, pair_P & 0xFFFFFFFF
     rank_PC = np.zeros((len(pair_P), len(scores)), np.int32)

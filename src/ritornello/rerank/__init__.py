@@ -3,7 +3,7 @@
 A step takes a Shortlist and gives a Shortlist. N tracks of one user, best first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +33,7 @@ class Shortlist:
             is_heard_N=self.is_heard_N[order_K],
             artist_N=self.artist_N[order_K],
         )
+
+    def rescored(self, score_N: Float32) -> "Shortlist":
+        """Return the same tracks in the same order with other scores."""
+        return replace(self, score_N=score_N)

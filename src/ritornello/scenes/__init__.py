@@ -1,10 +1,34 @@
-"""Scenes: where a list is shown, and what it promises there; each is one file and one line in this table."""
+"""Scenes: where a list is shown, and what it promises there; each is one file and one line in this table.
 
+A scene is a pure function of the pipeline, a history and what was asked: the same three give the same slate.
+"""
+
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from ritornello import plugins
 from ritornello.contracts import History, Slate
+from ritornello.data.facts import Facts
 from ritornello.pipeline import Pipeline
+from ritornello.rerank.rules import Rules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a request says beside who asks, when and for how many tracks; the same for all rows of a batch.
+
+    `seeds` are ids of tracks, artists or albums, with their kind where that is not plain (`artist:7`); `playlist` is the id
+    of the one to go on with.
+    """
+
+    facts: Facts = field(default_factory=Facts)
+    rules: Rules = field(default_factory=Rules)
+    seeds: tuple[str, ...] = ()
+    theme: str = ""
+    playlist: str = ""
+
+
+NOTHING = Asked()
 
 
 class Scene(Protocol):
@@ -14,12 +38,22 @@ class Scene(Protocol):
         """Return the moment (UTC ms) whose history a request at `at` is answered from."""
         ...
 
-    def recommend(self, pipeline: Pipeline, history: History, k: int) -> Slate:
-        """Return at most `k` tracks per row, in the order to play them."""
+    def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
+        """Return at most `k` tracks per row, in the order to play them.
+
+        Raises:
+            ValueError: when what was asked for does not exist.
+        """
         ...
 
 
-SCENES = {"daily_mix": "ritornello.scenes.daily_mix:DailyMix"}
+SCENES = {
+    "daily_mix": "ritornello.scenes.daily_mix:DailyMix",
+    "personal_fm": "ritornello.scenes.personal_fm:PersonalFM",
+    "similar": "ritornello.scenes.similar:Similar",
+    "playlists": "ritornello.scenes.playlists:Playlists",
+    "themed": "ritornello.scenes.themed:Themed",
+}
 
 
 def make(name: str, settings: dict[str, object] | None = None) -> Scene:

@@ -37,9 +37,11 @@ from ritornello.schema import (
     ARTIST_ID,
     ARTIST_NAME,
     ERA,
+    EXPLICIT,
     GENRE,
     LANGUAGE,
     ONE_DAY_MS,
+    PLAYABLE,
     RELEASED_AT,
     TITLE,
     TRACK_ALIASES,
@@ -52,7 +54,7 @@ from ritornello.schema import (
 ARTIST_ALIASES = {"artist": tuple(dict.fromkeys(TRACK_ALIASES[ARTIST_ID] + TRACK_ALIASES[ARTIST_NAME]))}
 EXTRA = (ALBUM_TITLE,)  # read under this name only
 UNKNOWN_ARTIST = "Unknown artist"
-NAMED = (TRACK_ID, *(name for name in TRACK_SCHEMA if name not in (ERA, VECTOR)), *EXTRA)
+NAMED = (TRACK_ID, *(name for name in TRACK_SCHEMA if name not in (ERA, EXPLICIT, PLAYABLE, VECTOR)), *EXTRA)
 
 logger = logging.getLogger(__name__)
 
