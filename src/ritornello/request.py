@@ -19,7 +19,7 @@ from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
-from ritornello.scenes import Asked
+from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.onboarding import answer
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ritornello.contracts import Only
+from ritornello.rerank.rules import Rules
 
 MAX_K = 500
 MAX_BATCH = 1_000
@@ -40,12 +41,15 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     k: Annotated[int, Meta(ge=1, le=MAX_K)] = 30
     only: Only = "any"
     familiarity: Share | None = None
-    seed_tracks: Annotated[list[Id], Meta(max_length=MAX_LISTED)] = []
+    seeds: Annotated[list[Text], Meta(max_length=MAX_LISTED)] = []
+    theme: Annotated[str, Meta(max_length=MAX_ID)] = ""
+    playlist: Annotated[str, Meta(max_length=MAX_ID)] = ""
+    rules: Rules = Rules()
     exclude: Annotated[list[Id], Meta(max_length=MAX_LISTED)] = []
 
 
 class SlateTrack(Struct, frozen=True, kw_only=True):
-    """A track in a slate; positions count from 1."""
+    """A track in a slate; positions count from 1. `propensity` is its chance to stand there, where the scene explores."""
 
     position: int
     track_id: str
@@ -55,6 +59,7 @@ class SlateTrack(Struct, frozen=True, kw_only=True):
     heard: bool
     channels: list[str]
     reason: str
+    propensity: float | None = None
 
 
 class SlateAnswer(Struct, frozen=True, kw_only=True):
@@ -65,6 +70,8 @@ class SlateAnswer(Struct, frozen=True, kw_only=True):
     scene: str
     bundle: str
     at: int
+    title: str
+    description: str
     tracks: list[SlateTrack]
     notes: list[str]
 

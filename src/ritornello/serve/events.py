@@ -45,7 +45,9 @@ async def as_kept(service: Service, body: EventBody, place: int, now: int) -> li
             400, f"event {place} is from the future: at is {at}, allowed is up to {now + AHEAD_MS} (UTC ms)"
         )
     if body.track_id is not None:
-        return [made(body, as_id(body.track_id), at, scene=body.scene, position=body.position)]
+        return [
+            made(body, as_id(body.track_id), at, scene=body.scene, position=body.position, propensity=body.propensity)
+        ]
     if body.action != "impression" or body.request_id is None:
         raise RefusedError(400, f"event {place} has no track_id: allowed for an impression with a request_id alone")
     slate = await asyncio.wrap_future(service.state.shown(body.request_id))
@@ -54,12 +56,29 @@ async def as_kept(service: Service, body: EventBody, place: int, now: int) -> li
             400, f"event {place}: no slate of this user has request_id {body.request_id!r} (kept for a day)"
         )
     return [
-        made(body, track_id, at if body.at is not None else slate.at, scene=slate.scene, position=position)
-        for position, track_id in enumerate(slate.track_ids, start=1)
+        made(
+            body,
+            track_id,
+            at if body.at is not None else slate.at,
+            scene=slate.scene,
+            position=position,
+            propensity=propensity,
+        )
+        for position, (track_id, propensity) in enumerate(
+            zip(slate.track_ids, slate.propensities, strict=True), start=1
+        )
     ]
 
 
-def made(body: EventBody, track_id: str, at: int, *, scene: str | None, position: int | None) -> LiveEvent:
+def made(
+    body: EventBody,
+    track_id: str,
+    at: int,
+    *,
+    scene: str | None,
+    position: int | None,
+    propensity: float | None,
+) -> LiveEvent:
     """Return one event as it is kept."""
     return LiveEvent(
         user_id=as_id(body.user_id),
@@ -73,7 +92,7 @@ def made(body: EventBody, track_id: str, at: int, *, scene: str | None, position
         source=body.source,
         request_id=body.request_id,
         position=position,
-        propensity=body.propensity,
+        propensity=propensity,
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from ritornello import request
 from ritornello.contracts import Bool, History, Int32, Slate
 from ritornello.reasons import explain_slate, in_words
-from ritornello.scenes import SCENES
+from ritornello.rerank.rules import Rules
+from ritornello.scenes import SCENES, Asked
 from ritornello.schema import PADDING
 from ritornello.serve.bodies import Ask, SlateAnswer, SlateTrack, as_id
 from ritornello.serve.history import histories, moment_of
@@ -25,7 +26,7 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     Raises:
         RefusedError: for an unknown scene, or a setting that it does not take.
     """
-    settings = settings_of(ask, snapshot)
+    settings: dict[str, object] = {} if ask.familiarity is None else {"familiarity": ask.familiarity}
     check(ask, settings)
     started = time.perf_counter()
     user_id = as_id(ask.user_id)
@@ -34,15 +35,25 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     history_at = histories(snapshot, user_id, live)
     read = time.perf_counter()
     excluded = snapshot.tracks.rows([as_id(track) for track in ask.exclude])
-    history, slate = request.recommend_from(
-        snapshot.pipeline,
-        history_at,
-        min(ask.k + len(excluded), snapshot.num_tracks),
-        at=at,
-        scene=ask.scene,
-        only=ask.only,
-        settings=settings,
-    )
+    try:
+        history, slate = request.recommend_from(
+            snapshot.pipeline,
+            history_at,
+            min(ask.k + len(excluded), snapshot.num_tracks),
+            at=at,
+            scene=ask.scene,
+            only=ask.only,
+            settings=settings,
+            asked=Asked(
+                facts=snapshot.served.facts,
+                rules=ask.rules,
+                seeds=tuple(ask.seeds),
+                theme=ask.theme,
+                playlist=ask.playlist,
+            ),
+        )
+    except ValueError as error:  # a seed, a theme or a playlist that does not exist
+        raise RefusedError(400, str(error)) from error
     slate = keep(slate, ~np.isin(slate.track_BK[0], excluded), ask.k)
     ranked = time.perf_counter()
     tracks = told_tracks(snapshot, history, slate)
@@ -57,8 +68,10 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
         scene=ask.scene,
         bundle=snapshot.version,
         at=at,
+        title="".join(slate.title_B),
+        description="".join(slate.description_B),
         tracks=tracks,
-        notes=notes_on(ask, history, len(tracks)),
+        notes=notes_on(ask, history, slate, len(tracks)),
     )
     service.state.show(as_shown(made))
     return made
@@ -68,24 +81,14 @@ def check(ask: Ask, settings: dict[str, object]) -> None:
     """Refuse a wish that no scene grants; only names in the table count: over HTTP nobody names code to load."""
     if ask.scene != "none" and ask.scene not in SCENES:
         raise RefusedError(400, f"scene is {ask.scene!r}: allowed are none, {', '.join(SCENES)}")
+    given = {"seeds": ask.seeds, "theme": ask.theme, "playlist": ask.playlist, "rules": ask.rules != Rules()}
+    if ask.scene == "none" and any(given.values()):
+        named = ", ".join(name for name, value in given.items() if value)
+        raise RefusedError(400, f"scene none takes no {named}: allowed is only (any, heard, unheard)")
     try:
         request.check_wish(ask.scene, ask.only, settings)
     except ValueError as error:
         raise RefusedError(400, str(error)) from error
-
-
-def settings_of(ask: Ask, snapshot: Snapshot) -> dict[str, object]:
-    """Return the settings that the wish gives to its scene; which of them it takes is the scene's affair."""
-    settings: dict[str, object] = {}
-    if ask.familiarity is not None:
-        settings["familiarity"] = ask.familiarity
-    if ask.seed_tracks:
-        row_S = snapshot.tracks.rows([as_id(track) for track in ask.seed_tracks])
-        if not row_S.all():
-            unknown = as_id(ask.seed_tracks[int((row_S == PADDING).argmax())])
-            raise RefusedError(400, f"seed_tracks has {unknown!r}: allowed are tracks of the catalogue")
-        settings["seed_tracks"] = row_S.tolist()
-    return settings
 
 
 def keep(slate: Slate, is_kept_K: Bool, k: int) -> Slate:
@@ -97,6 +100,7 @@ def keep(slate: Slate, is_kept_K: Bool, k: int) -> Slate:
         score_BK=slate.score_BK[:, slot_K],
         heard_BK=slate.heard_BK[:, slot_K],
         channel_BKC=slate.channel_BKC[:, slot_K],
+        propensity_BK=None if slate.propensity_BK is None else slate.propensity_BK[:, slot_K],
     )
 
 
@@ -115,13 +119,16 @@ def told_tracks(snapshot: Snapshot, history: History, slate: Slate) -> list[Slat
             heard=bool(slate.heard_BK[0, slot]),
             channels=channel_C[slate.channel_BKC[0, slot]].tolist(),
             reason=in_words(reason_K[slot], snapshot.names),
+            propensity=None if slate.propensity_BK is None else float(slate.propensity_BK[0, slot]),
         )
         for slot, row in enumerate(row_K.tolist())
     ]
 
 
-def notes_on(ask: Ask, history: History, num_tracks: int) -> list[str]:
-    """Say where the slate is less than was asked for."""
+def notes_on(ask: Ask, history: History, slate: Slate, num_tracks: int) -> list[str]:
+    """Say where the slate is less than was asked for: in the scene's own words where it has any."""
+    if any(slate.note_B):
+        return [note for note in slate.note_B if note]
     notes = []
     if not (history.track_BL != PADDING).any():
         notes.append("nothing this user did before is known: the slate is what suits a newcomer")
@@ -138,4 +145,5 @@ def as_shown(made: SlateAnswer) -> ShownSlate:
         at=made.at,
         scene=made.scene,
         track_ids=[track.track_id for track in made.tracks],
+        propensities=[track.propensity for track in made.tracks],
     )

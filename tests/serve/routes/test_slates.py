@@ -86,8 +86,12 @@ def test_more_tracks_than_there_are_is_told(client):
         ({"scene": "daily_mix", "only": "heard"}, "allowed with scene daily_mix is any"),
         ({"familiarity": 0.5}, "scene none takes no familiarity"),
         ({"familiarity": 2}, "familiarity"),
-        ({"scene": "daily_mix", "seed_tracks": ["favourite"]}, "seed_tracks"),
-        ({"seed_tracks": ["nowhere"]}, "allowed are tracks of the catalogue"),
+        ({"seeds": ["favourite"]}, "scene none takes no seeds"),
+        ({"rules": {"hide_heard_days": 3}}, "scene none takes no rules"),
+        ({"scene": "similar", "seeds": ["nowhere"]}, "nowhere"),
+        ({"scene": "themed", "theme": "artist:nobody-of-that-name"}, "nobody-of-that-name"),
+        ({"scene": "playlists", "playlist": "none-such"}, "none-such"),
+        ({"scene": "personal_fm", "rules": {"blocks": [{"kind": "mood", "id": "x"}]}}, "$.rules.blocks[0].kind"),
         ({"k": 0}, "$.k"),
         ({"k": 501}, "$.k"),
         ({"k": "many"}, "$.k"),
@@ -113,3 +117,25 @@ def test_explain_knows_what_has_just_happened(client):
     assert before["lines"][0] == "never played by this user"
     assert after["lines"][0] == "played 1 time(s) by this user, last 0.0 days before now"
     assert client.get("/v1/explain", params={**asked, "track_id": "nowhere"}).status_code == 404
+
+
+def test_every_scene_answers_over_http(client):
+    fm = ask(client, scene="personal_fm", k=5)
+    assert len(fm["tracks"]) == 5
+    assert all(0 < track["propensity"] <= 1 for track in fm["tracks"])
+    blocked = tracks(fm)[0]
+    again = ask(client, scene="personal_fm", k=5, rules={"blocks": [{"kind": "track", "id": blocked}]})
+    assert blocked not in tracks(again)
+    near = ask(client, scene="similar", seeds=["favourite"], k=5)
+    assert len(near["tracks"]) == 5
+    assert near["title"]
+    assert len(ask(client, scene="daily_mix", familiarity=0.5)["tracks"]) > 0
+
+
+def test_impressions_of_a_stream_carry_their_propensity(client):
+    fm = ask(client, scene="personal_fm", k=5)
+    event = {"user_id": USER, "action": "impression", "request_id": fm["request_id"]}
+    assert client.post("/v1/events", json=event).status_code == 200
+    kept = client.get(f"/v1/users/{USER}/export").json()["events"]
+    told = {event["track_id"]: event["propensity"] for event in kept if event["action"] == "impression"}
+    assert told == {track["track_id"]: pytest.approx(track["propensity"]) for track in fm["tracks"]}

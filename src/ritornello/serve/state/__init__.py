@@ -36,6 +36,7 @@ class ShownSlate(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     scene: str
     track_ids: list[str]
+    propensities: list[float | None]
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
