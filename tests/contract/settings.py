@@ -31,6 +31,9 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("interests", "epochs"): [2, 1],
 }
 
+# What else has to be set for a field to tell: one epoch of the planted world is two steps, after which heads agree.
+ALONGSIDE: dict[tuple[str, str], dict[str, object]] = {("vector", "heads"): {"epochs": 4}}
+
 
 def other_values(component: str, field: str, value: object) -> list[object]:
     """Return values to try in place of a field's default, the mildest first."""
