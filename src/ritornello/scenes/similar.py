@@ -25,7 +25,7 @@ from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, standard
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
-from ritornello.scenes.seeds import find_seed, most_played, near
+from ritornello.scenes.seeds import find_seed, most_played, near, num_listens
 from ritornello.schema import GENRE
 
 ORIGIN = "seed"
@@ -90,8 +90,9 @@ class Similar:
         self, pipeline: Pipeline, track_S: Int32, barred: Int32, at: int, facts: Facts
     ) -> tuple[Int32, NDArray[np.float64], str]:
         """Return the tracks around the seed with scores, and what there is to say."""
+        is_played = bool(num_listens(pipeline, track_S).any())
         candidates = near(pipeline, track_S, at)
-        recalled_N = candidates.track_BN[0][candidates.track_BN[0] > 0]
+        recalled_N = candidates.track_BN[0][(candidates.track_BN[0] > 0) & is_played]
         of_kind = [
             facts.groups[kind].tracks(group - 1)
             for kind in (ARTIST, ALBUM, GENRE)
@@ -103,7 +104,7 @@ class Similar:
         score_N = standard(np.array([fused.get(track, 0.0) for track in track_N.tolist()]))
         score_N = score_N + self.config.content * likeness(track_N, track_S, facts)
         order_N = np.lexsort((track_N, -score_N))[: self.config.pool]
-        return track_N[order_N], score_N[order_N], "" if len(recalled_N) else UNPLAYED
+        return track_N[order_N], score_N[order_N], "" if is_played else UNPLAYED
 
     def _cut(
         self, pipeline: Pipeline, history: History, slate: Slate, k: int, asked: Asked, title: str, told: str = ""

@@ -102,7 +102,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
 
 
 def test_a_patient_write_goes_along_with_the_next(state):
-    slate = ShownSlate(request_id="r", user_id="u", at=5, scene="none", track_ids=["t"])
+    slate = ShownSlate(request_id="r", user_id="u", at=5, scene="none", track_ids=["t"], propensities=[None])
     shown = state.show(slate)
     assert not shown.done()
     assert state.shown("r").result() == slate
