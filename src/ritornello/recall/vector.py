@@ -158,5 +158,8 @@ def training() -> ModuleType:
     try:
         from ritornello.nn import two_towers
     except ImportError as error:
-        raise ValueError(f"recall.vector is trained with torch: pip install 'ritornello[train]' ({error})") from error
+        raise ValueError(
+            "recall.vector is trained with torch: pip install 'ritornello[train]', or leave vector out of recall.channels "
+            f"({error})"
+        ) from error
     return two_towers
