@@ -18,10 +18,8 @@ from ritornello.nn.embedding import EventEmbedding
 
 AVERAGE, SESSION, LAST, STATE, NEXT, LINK, LENGTH = range(7)  # what is gated
 NUM_GATES, RECENT, PAUSE = 7, (SESSION, LAST, STATE, NEXT, LINK), -4.0
-LINK_START, LAG_STEP = (
-    10.0,
-    0.6,
-)  # a track that always follows gains so much at first; less the further back it follows from
+LINK_START = 10.0  # what a track gains at first that surely follows the newest one
+LAG_STEP = 0.6  # and how much of it is left for each event further back
 FAR = 80.0  # halvings, after which an event is as good as forgotten
 SESSION_GAP = 6  # doublings of a minute: half an hour
 GATE_STEP = 5.0  # gates have farther to go than weights
