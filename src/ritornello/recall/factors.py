@@ -4,13 +4,14 @@ Each listen weighs 1 + alpha * ln(1 + decayed listens). Tracks get their vectors
 history at request time against fixed tracks, so it moves with every listen. B batch, T tracks, D factors.
 """
 
+from functools import cache
 from typing import Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from ritornello.contracts import Float32, History
 from ritornello.data.factorisation import factorise
@@ -30,6 +31,12 @@ class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     iterations: int = 10
     half_life_days: float = 120.0
     seed: int = 0
+
+
+@cache
+def pools() -> ThreadpoolController:
+    """Return the control of the thread pools; to look for them takes longer than a request should."""
+    return ThreadpoolController()
 
 
 class Factors:
@@ -66,7 +73,7 @@ class Factors:
     def score(self, history: History) -> VectorScores:
         listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
         listens.data = np.log1p(listens.data)
-        with threadpool_limits(1, "blas"):  # the systems are small: threads would only wait for each other
+        with pools().limit(limits=1, user_api="blas"):  # the systems are small: threads would only wait for each other
             return VectorScores(self.solve(listens), self.track_TD)
 
     def solve(self, listens_BT: csr_array) -> Float32:
