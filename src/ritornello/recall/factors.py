@@ -19,7 +19,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
-from ritornello.recall.scores import VectorScores
+from ritornello.recall.scores import VectorScores, known_tracks
 
 
 class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +47,7 @@ class Factors:
     def __init__(self, config: FactorsConfig) -> None:
         self.config = config
         self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
+        self.is_known_T = known_tracks(self.track_TD)
         self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
@@ -65,7 +66,7 @@ class Factors:
         )
 
     def _index(self, track_TD: Float32) -> Self:
-        self.track_TD = track_TD
+        self.track_TD, self.is_known_T = track_TD, known_tracks(track_TD)
         regularization_DD = self.config.regularization * np.eye(track_TD.shape[1])
         self.inverse_DD = np.linalg.inv(track_TD.T.astype(np.float64) @ track_TD + regularization_DD).astype(np.float32)
         return self
@@ -74,7 +75,7 @@ class Factors:
         listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
         listens.data = np.log1p(listens.data)
         with pools().limit(limits=1, user_api="blas"):  # the systems are small: threads would only wait for each other
-            return VectorScores(self.solve(listens), self.track_TD)
+            return VectorScores(self.solve(listens), self.track_TD, self.is_known_T)
 
     def solve(self, listens_BT: csr_array) -> Float32:
         """Return each row's vector [B, D]: one least-squares step with the tracks held fixed.

@@ -69,17 +69,23 @@ class SparseScores:
         return score_P
 
 
+def known_tracks(track_TD: Float32) -> Bool:
+    """Tell which tracks have a vector; PADDING and tracks nobody has played have zeros. A channel finds them once."""
+    return np.asarray(track_TD.any(axis=1))
+
+
 class VectorScores:
     """Scores as the products of a vector per row and a vector per track; a row of zeros proposes nothing.
 
-    `own_BT` holds what single tracks of a row, those of its own history, are raised or lowered by.
+    `own_BT` holds what single tracks of a row, those of its own history, are raised or lowered by; `is_known_T` is what
+    `known_tracks` says of the tracks.
     """
 
-    def __init__(self, user_BD: Float32, track_TD: Float32, own_BT: csr_array | None = None) -> None:
+    def __init__(self, user_BD: Float32, track_TD: Float32, is_known_T: Bool, own_BT: csr_array | None = None) -> None:
         self.own_BT = own_BT
         self.user_BD = user_BD
         self.track_TD = track_TD
-        self.is_known_T = track_TD.any(axis=1)  # PADDING and tracks nobody has played have a vector of zeros
+        self.is_known_T = is_known_T
         is_small = len(user_BD) * len(track_TD) <= SMALL
         self.score_BT = self._block(slice(None)) if is_small else None
 
@@ -149,11 +155,11 @@ class VectorScores:
 class InterestScores(VectorScores):
     """Scores by the best of several vectors a row: zeros are idle, and where the first is, the row proposes nothing."""
 
-    def __init__(self, user_BKD: Float32, track_TD: Float32, own_BT: csr_array | None = None) -> None:
+    def __init__(self, user_BKD: Float32, track_TD: Float32, is_known_T: Bool, own_BT: csr_array | None = None) -> None:
         self.user_BKD = user_BKD
         self.is_idle_BK: Bool = np.asarray(~np.asarray(user_BKD.any(axis=2)))
         self.is_idle_BK[:, 0] = False
-        super().__init__(user_BKD[:, 0], track_TD, own_BT)
+        super().__init__(user_BKD[:, 0], track_TD, is_known_T, own_BT)
 
     def _products(self, rows: slice) -> Float32:
         best_BT = np.asarray(self.user_BKD[rows, 0] @ self.track_TD.T)
