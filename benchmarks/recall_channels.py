@@ -86,20 +86,9 @@ def measure(  # noqa: PLR0913, PLR0917 - the command line itself
     for one in override or []:
         apply_override(settings, one)
     with opened(data) as prepared:
-        newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
-        for cut in cuts.split(","):
-            at = newest - int(float(cut) * ONE_DAY_MS)
-            [window] = split_windows(
-                prepared.sequences, at, test_days=test_days, cuts=1, min_item=min_item, min_user=min_user
-            )
-            rows = live_rows(
-                prepared.sequences,
-                prepared.user_ids,
-                window.at,
-                test_days=test_days,
-                min_item=min_item,
-                min_user=min_user,
-            )
+        for cut, window, rows in windows_of(
+            prepared, cuts, until, test_days=test_days, min_item=min_item, min_user=min_user
+        ):
             for name in channels.split(","):
                 own = cast(dict[str, object], settings.get(name, {}))
                 for seed in [int(one) for one in seeds.split(",")] if has_seed(name) else [0]:
@@ -129,20 +118,9 @@ def stack(  # noqa: PLR0913, PLR0917 - the command line itself
     """Train and score the whole pipeline of a configuration."""
     settings = load_config(config, [])
     with opened(data) as prepared:
-        newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
-        for cut in cuts.split(","):
-            at = newest - int(float(cut) * ONE_DAY_MS)
-            [window] = split_windows(
-                prepared.sequences, at, test_days=test_days, cuts=1, min_item=min_item, min_user=min_user
-            )
-            rows = live_rows(
-                prepared.sequences,
-                prepared.user_ids,
-                window.at,
-                test_days=test_days,
-                min_item=min_item,
-                min_user=min_user,
-            )
+        for cut, window, rows in windows_of(
+            prepared, cuts, until, test_days=test_days, min_item=min_item, min_user=min_user
+        ):
             if live_rows_each:
                 pipeline = fit_pipeline(rows.known, rows.at, settings, prepared.knowledge, tasks=("next",))
                 found = list(live_values(prepared, rows, answers_of(pipeline)[PIPELINE], live_rows_each))
@@ -168,6 +146,27 @@ def opened(data: Path) -> Iterator[Prepared]:
             ingest(workspace, [data])
         prepare(workspace)
         yield load_prepared(workspace)
+
+
+def windows_of(
+    prepared: Prepared, cuts: str, until: float | None, *, test_days: float, min_item: int, min_user: int
+) -> Iterator[tuple[str, Window, LiveRows]]:
+    """Yield each cut with its window and its plays."""
+    newest = int(until * 1000) if until else int(prepared.sequences.at_E.max()) - int(test_days * ONE_DAY_MS)
+    for cut in cuts.split(","):
+        at = newest - int(float(cut) * ONE_DAY_MS)
+        [window] = split_windows(
+            prepared.sequences, at, test_days=test_days, cuts=1, min_item=min_item, min_user=min_user
+        )
+        rows = live_rows(
+            prepared.sequences,
+            prepared.user_ids,
+            window.at,
+            test_days=test_days,
+            min_item=min_item,
+            min_user=min_user,
+        )
+        yield cut, window, rows
 
 
 def has_seed(name: str) -> bool:

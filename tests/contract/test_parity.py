@@ -4,13 +4,14 @@ Training examples, evaluation (everybody at a moment) and a single request are h
 bit by bit; only products with dense vectors may differ in their last bits: their order of summing hangs on the batch.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from ritornello.config import Config
-from ritornello.contracts import Candidates, Float32, History, Int32
+from ritornello.contracts import Candidates, Float32, History
 from ritornello.data import split
 from ritornello.data.sequence import Sequences, encode, from_events
 from ritornello.data.sources.planted import PlantedWorld
@@ -92,7 +93,7 @@ def test_a_user_alone_gets_the_candidates_features_and_list_that_a_batch_gives(w
         single = encode(alone(world.sequences, user), users[row : row + 1], np.array([world.now]))
         found, described = pipeline.propose(single)
         size = np.count_nonzero(found.track_BN)
-        same_but_for_ties(found, candidates.track_BN[row], candidates.channel_score_BNC[row])
+        same_but_for_ties(found, candidates, row, pipeline.quotas_for("window", "any"))
         _, left, right = np.intersect1d(found.track_BN[0, :size], candidates.track_BN[row, :size], return_indices=True)
         same_features(described.feature_BNF[0, left], batch.feature_BNF[row, right], batch.feature_names, loose)
         own = pipeline.recommend(single, 10)
@@ -101,15 +102,21 @@ def test_a_user_alone_gets_the_candidates_features_and_list_that_a_batch_gives(w
             assert own.track_BK[0].tolist() == slate.track_BK[row].tolist()
 
 
-def same_but_for_ties(found: Candidates, track_N: Int32, score_NC: Float32) -> None:
-    """Hold the candidates of one row equal; a channel's last one may be another whose score agrees to 1e-5."""
-    other = {int(track): score_C for track, score_C in zip(track_N, score_NC, strict=True) if track}
-    own = {int(track): score_C for track, score_C in zip(found.track_BN[0], found.channel_score_BNC[0], strict=True)}
-    own.pop(0, None)
+def same_but_for_ties(found: Candidates, together: Candidates, row: int, quotas: Mapping[str, int]) -> None:
+    """Hold the candidates of one row equal; the last one of a channel's quota may be another that ties to 1e-5 there."""
+    own = {int(track): slot for slot, track in enumerate(found.track_BN[0]) if track}
+    other = {int(track): slot for slot, track in enumerate(together.track_BN[row]) if track}
     extra, missing = sorted(own.keys() - other.keys()), sorted(other.keys() - own.keys())
     assert len(extra) == len(missing)
     for left, right in zip(extra, missing, strict=True):
-        assert np.isclose(own[left], other[right], rtol=1e-5).any(), f"{left} became {right}, and they do not tie"
+        rank_C = found.channel_rank_BNC[0, own[left]]
+        proposing = np.flatnonzero(rank_C)
+        assert (rank_C[proposing] == [quotas[found.channels[channel]] for channel in proposing]).all()
+        np.testing.assert_allclose(
+            found.channel_score_BNC[0, own[left], proposing],
+            together.channel_score_BNC[row, other[right], proposing],
+            rtol=1e-5,
+        )
 
 
 def test_window_examples_are_what_a_request_at_the_cut_sees(world, cut, earlier):

@@ -51,17 +51,13 @@ def place_tracks(sequences: Sequences, size: int, config: Placing) -> Tensor:
     parts = []
     for fold in range(config.folds):
         part_TE = place(split.select(sequences, fold_E != fold), size, config) if config.folds > 1 else whole_TE
-        near = slice(0, config.dim)
-        parts.append(np.c_[part_TE[:, near] @ turn(part_TE[:, near], whole_TE[:, near]), part_TE[:, near.stop :]])
+        parts.append(turned(part_TE, whole_TE))
     return torch.from_numpy(np.stack([*parts, whole_TE]).astype(np.float32))
 
 
 def place_again(sequences: Sequences, size: int, config: Placing, earlier_TE: Float32) -> Tensor:
     """Return the places [1, T, D + 1] that a newer log gives, turned onto those that an earlier one gave."""
-    place_TE = place(sequences, size, config)
-    near, both = slice(0, config.dim), slice(0, min(len(earlier_TE), size))
-    place_TE[:, near] = place_TE[:, near] @ turn(place_TE[both, near], earlier_TE[both, near])
-    return torch.from_numpy(place_TE)[None]
+    return torch.from_numpy(turned(place(sequences, size, config), earlier_TE))[None]
 
 
 def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_array]:
@@ -70,10 +66,11 @@ def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_ar
     return [transitions.chances(part, size, lags=transitions.LAGS, keep=KEPT) for part in [*parts, sequences]]
 
 
-def turn(from_TD: Float32, to_TD: Float32) -> Float32:
-    """Return the rotation [D, D] that brings one set of directions closest to another (Schoenemann 1966)."""
-    left, _, right = np.linalg.svd(from_TD.T @ to_TD)
-    return np.asarray(left @ right, dtype=np.float32)
+def turned(place_TE: Float32, onto_TE: Float32) -> Float32:
+    """Return places rotated as close as can be to others, by the tracks that both have (Schoenemann 1966)."""
+    both = slice(0, min(len(place_TE), len(onto_TE)))
+    left, _, right = np.linalg.svd(place_TE[both, :-1].T @ onto_TE[both, :-1])
+    return np.asarray(np.c_[place_TE[:, :-1] @ (left @ right), place_TE[:, -1:]], dtype=np.float32)
 
 
 def place(sequences: Sequences, size: int, config: Placing) -> Float32:

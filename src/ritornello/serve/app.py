@@ -32,6 +32,8 @@ def create_app(root: Path, *, host: str = "127.0.0.1", clock: Callable[[], int] 
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # these pages would take their scripts from the network
+        redoc_url=None,
     )
     app.state.service = service
     for module in (slates, events, users, catalogue, ops):
