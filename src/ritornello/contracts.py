@@ -1,9 +1,10 @@
 """What crosses a stage: frozen structs of arrays, batch first, integer rows, 0 = PADDING.
 
-B batch (one row per request), L history length, N candidates, C channels, F features, K slate length.
+B batch (one row per request), L history length, N candidates, C channels, F features, K slate length, T tracks, D dimensions,
+A attributes, S values of an attribute.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 Only = Literal["any", "heard", "unheard"]
+ATTRIBUTES = ("artist", "album", "genre", "language")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,12 +79,46 @@ class Candidates:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spaces:
+    """Where tracks lie: unit vectors, zeros where nobody played; attributes are numbered from 1, 0 is unknown."""
+
+    place_TD: Float32 = field(default_factory=lambda: np.zeros((1, 0), np.float32))
+    attribute_TA: Int32 = field(default_factory=lambda: np.zeros((1, len(ATTRIBUTES)), np.int32))
+    mean_ASD: tuple[Float32, ...] = ()
+
+    def known(self, track_N: Int32) -> Int32:
+        """Return the tracks, PADDING in place of those that are newer than the spaces."""
+        return np.where(track_N < len(self.place_TD), track_N, PADDING).astype(np.int32)
+
+    def keys(self, track_N: Int32) -> Int32:
+        """Return the numbers by which tracks are the same in each space [N, 1 + A]: the track's own, then its attributes."""
+        known_N = self.known(track_N)
+        return np.concatenate([known_N[..., None], self.attribute_TA[known_N]], axis=-1)
+
+    def places(self, track_N: Int32) -> Float32:
+        """Return the places of tracks [N, D]."""
+        return np.asarray(self.place_TD[self.known(track_N)], dtype=np.float32)
+
+    def vectors(self, track_N: Int32) -> Float32:
+        """Return where tracks lie in every space [N, 1 + A, D]; zeros where nothing is known."""
+        known_N = self.known(track_N)
+        attribute_NA = self.attribute_TA[known_N]
+        means = [mean_SD[attribute_NA[..., place]] for place, mean_SD in enumerate(self.mean_ASD)]
+        return np.stack([self.place_TD[known_N], *means], axis=-2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RankBatch:
-    """Candidates with their features, as every ranker reads them; `feature_names` gives the meaning of F."""
+    """Candidates with their features, as every ranker reads them; `feature_names` gives the meaning of F.
+
+    Rankers that model sequences read the `history` that the features were made from, and where tracks lie.
+    """
 
     track_BN: Int32
     feature_BNF: Float32
     feature_names: tuple[str, ...]
+    history: History
+    spaces: Spaces
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,8 +47,10 @@ def tell(pipeline: Pipeline, history: History, track: int, names: Mapping[int, s
     score_N = ranker.score(batch)[0]
     place = int((score_N > score_N[found[0]]).sum()) + 1
     yield f"place {place} of {int(np.isfinite(score_N).sum())} candidates"
-    contribution_F = ranker.contributions(batch.feature_BNF[0, found])[0]
-    for words, value in group_contributions(contribution_F, batch.feature_names, candidates.channels)[:NUM_FAMILIES]:
+    moved = ranker.contributions(batch)
+    for words, value in group_contributions(moved.value_BNA[0, found[0]], moved.names, candidates.channels)[
+        :NUM_FAMILIES
+    ]:
         yield f"  {value:+.2f}  {words}"
     slate = top(pipeline.rank(history, task="window"), history, place)
     if track in slate.track_BK[0]:

@@ -4,13 +4,13 @@ Every user is encoded once per request; a batch of candidates is one matrix. B b
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate
+from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate, Spaces
 from ritornello.data import features
 from ritornello.data.features import TrackStats
 from ritornello.data.sparse import values_at
@@ -39,6 +39,7 @@ class Pipeline:
     next_quota: int
     stats: TrackStats
     rankers: Mapping[str, Ranker]
+    spaces: Spaces = field(default_factory=Spaces)
 
     def propose(
         self, history: History, *, task: str = "window", only: Only = "any", track_S: Int32 | None = None
@@ -51,7 +52,7 @@ class Pipeline:
         quotas = self.quotas_for(task, only)
         asked: Only = "any" if with_heard else only
         candidates = merge(self.channels, history, quotas, only=asked, with_heard=with_heard, track_S=track_S)
-        return candidates, features.build(history, candidates, self.stats)
+        return candidates, features.build(history, candidates, self.stats, self.spaces)
 
     def quotas_for(self, task: str, only: Only) -> Mapping[str, int]:
         """Return how many candidates each channel gives."""

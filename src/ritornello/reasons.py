@@ -137,6 +137,13 @@ def family(feature: str, channels: tuple[str, ...]) -> str:
 
 
 FAMILIES = {
+    "features": "what the channels and your counts say",
+    "play": "your latest plays",
+    "like": "what you liked",
+    "add": "what you put on playlists",
+    "share": "what you shared or kept",
+    "search": "what you searched for",
+    "skip": "what you skipped or disliked",
     "own_": "your own listening to this track",
     "artist_": "your listening to this artist",
     "track_": "how everybody listens to this track",

@@ -3,6 +3,7 @@
 S examples, B requests, N candidates, F features.
 """
 
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 
@@ -13,18 +14,28 @@ from numpy.typing import NDArray
 
 from contract.settings import fields_of, other_values
 from ritornello import rank
-from ritornello.config import Config, RecallConfig
-from ritornello.contracts import RankBatch
+from ritornello.config import Config, RankConfig, RecallConfig
+from ritornello.contracts import History, RankBatch, Spaces
 from ritornello.data import split
+from ritornello.data.behaviour import behaviour_of
+from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
-from ritornello.rank import RANKERS, Examples, Ranker
+from ritornello.rank import RANKERS, Examples, Ranker, Requests
 from ritornello.schema import ONE_DAY_MS, PADDING
-from ritornello.train.candidates import window_after, window_examples
+from ritornello.train.candidates import Sampling, listened_after, window_after, window_examples
 from ritornello.train.recall import fit_recall
 
 # What makes a ranker quick on a small world; one that is quick by itself needs no line.
-QUICK = {"trees": {"num_trees": 10, "min_examples_in_leaf": 5, "learning_rate": 0.3}}
+NETWORK: dict[str, object] = {"epochs": 12, "width": 8, "hidden": [16, 8], "learning_rate": 1e-2, "batch_requests": 8}
+QUICK: dict[str, dict[str, object]] = {
+    "trees": {"num_trees": 10, "min_examples_in_leaf": 5, "learning_rate": 0.3},
+    "mean_pool": NETWORK,
+    "din": NETWORK,
+    "session": NETWORK,
+    "dien": NETWORK | {"evolved": 4},
+    "multipath": NETWORK | {"evolved": 4},
+}
 CHANNELS = ("popular", "relisten", "transitions", "neighbours")
 NUM_REQUESTS, NUM_CANDIDATES, NUM_FEATURES = 64, 20, 6
 
@@ -41,25 +52,38 @@ def fit(name: str, examples: Examples, settings: dict[str, object] | None = None
     return rank.make(name, QUICK.get(name, {}) | (settings or {})).fit(examples)
 
 
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """Examples of a window of the planted world, the same requests as a batch with their labels, and everybody at its end."""
+
+    examples: Examples
+    asked: RankBatch
+    label_BN: NDArray[np.bool_]
+    batch: RankBatch
+
+
 @cache
-def planted() -> tuple[Examples, RankBatch]:
-    """Return examples of a window of the planted world, and everybody's candidates at its end."""
+def planted() -> Planted:
     world = planted_world()
     cut = world.now - 14 * ONE_DAY_MS
     known = split.before(world.sequences, cut)
-    config = Config(recall=RecallConfig(channels=CHANNELS, quota=20))
+    config = Config(recall=RecallConfig(channels=CHANNELS, quota=20), rank=RankConfig(model="multipath"))
     pipeline = fit_recall(known, cut, config, world.knowledge)
     window = window_after(world.sequences, cut, 14.0)
-    examples = window_examples(pipeline, known, window, cut, negatives=0.5, seed=1)
+    sampling = Sampling(negatives=0.5, seed=1, with_history=True)
+    examples = window_examples(pipeline, known, window, cut, sampling=sampling)
     assert examples is not None
+    listener_B, played = listened_after(known, window)
+    asked = pipeline.propose(encode(known, listener_B, np.full(len(listener_B), cut)))[1]
+    pair_BN = listener_B[:, None] * np.int64(window.num_tracks + 1) + asked.track_BN
     user_B = np.arange(world.sequences.num_users + 1)  # nobody among them
     history = encode(world.sequences, user_B, np.full(len(user_B), world.now))
-    return examples, pipeline.propose(history)[1]
+    return Planted(examples, asked, np.isin(pair_BN, played), pipeline.propose(history)[1])
 
 
 @cache
 def fitted(name: str) -> Ranker:
-    return fit(name, planted()[0])
+    return fit(name, planted().examples)
 
 
 def invented(seed: int = 3) -> Examples:
@@ -70,12 +94,47 @@ def invented(seed: int = 3) -> Examples:
     feature_SF[:, 1] = np.exp(3 * feature_SF[:, 1])  # skewed, as counts are
     feature_SF[:, -1] = 1.0
     logit_S = 2.0 * feature_SF[:, 0] + np.log(feature_SF[:, 1]) / 2 - 1.0
+    label_S = rng.random(len(logit_S)) < 1 / (1 + np.exp(-logit_S))
+    outcome_ST = np.full((len(label_S), len(OUTCOMES)), np.nan, np.float32)
+    outcome_ST[:, 0] = label_S
     return Examples(
         feature_SF=feature_SF,
-        label_S=rng.random(len(logit_S)) < 1 / (1 + np.exp(-logit_S)),
+        label_S=label_S,
         request_S=np.repeat(np.arange(NUM_REQUESTS, dtype=np.int32), NUM_CANDIDATES),
         weight_S=np.ones(len(logit_S), np.float32),
         feature_names=tuple(f"feature_{number}" for number in range(NUM_FEATURES)),
+        track_S=np.arange(1, len(label_S) + 1, dtype=np.int32),
+        outcome_ST=outcome_ST,
+        position_S=np.full(len(label_S), -1, np.int32),
+        requests=Requests(
+            user_Q=np.arange(NUM_REQUESTS, dtype=np.int32),
+            behaviour=behaviour_of(no_history(NUM_REQUESTS)),
+            spaces_K=(nowhere(),),
+            known_Q=np.zeros(NUM_REQUESTS, np.int32),
+        ),
+    )
+
+
+def no_history(rows: int) -> History:
+    """Return the histories of people who have done nothing."""
+    return History(
+        user_B=np.zeros(rows, np.int32),
+        as_of_B=np.full(rows, ONE_DAY_MS),
+        track_BL=np.zeros((rows, 1), np.int32),
+        action_BL=np.zeros((rows, 1), np.int8),
+        at_BL=np.zeros((rows, 1), np.int64),
+        play_ratio_BL=np.full((rows, 1), np.nan, np.float32),
+        session_BL=np.full((rows, 1), -1, np.int32),
+    )
+
+
+def nowhere() -> Spaces:
+    """Return spaces in which no track lies anywhere."""
+    size = NUM_REQUESTS * NUM_CANDIDATES + 1
+    return Spaces(
+        place_TD=np.zeros((size, 32), np.float32),
+        attribute_TA=np.zeros((size, 4), np.int32),
+        mean_ASD=(np.zeros((1, 32), np.float32),) * 4,
     )
 
 
@@ -83,9 +142,11 @@ def as_batch(examples: Examples) -> RankBatch:
     """Return examples as a batch without padding."""
     shape = (NUM_REQUESTS, NUM_CANDIDATES)
     return RankBatch(
-        track_BN=np.arange(1, np.prod(shape) + 1, dtype=np.int32).reshape(shape),
+        track_BN=examples.track_S.reshape(shape),
         feature_BNF=examples.feature_SF.reshape(*shape, -1),
         feature_names=examples.feature_names,
+        history=no_history(NUM_REQUESTS),
+        spaces=nowhere(),
     )
 
 
@@ -103,7 +164,7 @@ def loss(score_S: NDArray[np.float32], label_S: NDArray[np.bool_]) -> float:
 
 @every_ranker
 def test_candidates_get_a_number_and_padding_minus_infinity(name):
-    _, batch = planted()
+    batch = planted().batch
     score_BN = fitted(name).score(batch)
     assert score_BN.dtype == np.float32
     np.testing.assert_array_equal(np.isneginf(score_BN), batch.track_BN == PADDING)
@@ -113,24 +174,23 @@ def test_candidates_get_a_number_and_padding_minus_infinity(name):
 
 @every_ranker
 def test_rows_that_are_all_padding_are_answered(name):
-    _, batch = planted()
-    nothing = RankBatch(
-        track_BN=np.zeros_like(batch.track_BN),
-        feature_BNF=np.full_like(batch.feature_BNF, np.nan),
-        feature_names=batch.feature_names,
+    batch = planted().batch
+    nothing = replace(
+        batch, track_BN=np.zeros_like(batch.track_BN), feature_BNF=np.full_like(batch.feature_BNF, np.nan)
     )
     assert np.isneginf(fitted(name).score(nothing)).all()
 
 
 @every_ranker
 def test_the_order_of_candidates_and_rows_does_not_matter(name):
-    _, batch = planted()
+    batch = planted().batch
     rng = np.random.default_rng(1)
     row, slot = rng.permutation(batch.track_BN.shape[0]), rng.permutation(batch.track_BN.shape[1])
-    shuffled = RankBatch(
+    shuffled = replace(
+        batch,
         track_BN=batch.track_BN[row][:, slot],
         feature_BNF=batch.feature_BNF[row][:, slot],
-        feature_names=batch.feature_names,
+        history=batch.history.rows(row),
     )
     expected = fitted(name).score(batch)[row][:, slot]
     np.testing.assert_allclose(fitted(name).score(shuffled), expected, rtol=1e-5, atol=1e-6)
@@ -138,9 +198,12 @@ def test_the_order_of_candidates_and_rows_does_not_matter(name):
 
 @every_ranker
 def test_other_candidates_do_not_change_a_score(name):
-    _, batch = planted()
-    half = RankBatch(
-        track_BN=batch.track_BN[:3, ::2], feature_BNF=batch.feature_BNF[:3, ::2], feature_names=batch.feature_names
+    batch = planted().batch
+    half = replace(
+        batch,
+        track_BN=batch.track_BN[:3, ::2],
+        feature_BNF=batch.feature_BNF[:3, ::2],
+        history=batch.history.rows(slice(3)),
     )
     expected = fitted(name).score(batch)[:3, ::2]
     np.testing.assert_allclose(fitted(name).score(half), expected, rtol=1e-5, atol=1e-6)
@@ -163,18 +226,15 @@ def test_what_it_learned_holds_for_other_requests(name):
 
 @every_ranker
 def test_it_learns_the_planted_world(name):
-    examples, _ = planted()
-    batch = RankBatch(
-        track_BN=np.ones((1, len(examples.label_S)), np.int32),
-        feature_BNF=examples.feature_SF[None],
-        feature_names=examples.feature_names,
-    )
-    assert area_under_curve(fitted(name).score(batch)[0], examples.label_S) > 0.8
+    asked, label_BN = planted().asked, planted().label_BN
+    is_candidate_BN = (asked.track_BN != PADDING) & label_BN.any(axis=1, keepdims=True)
+    score_BN = fitted(name).score(asked)
+    assert area_under_curve(score_BN[is_candidate_BN], label_BN[is_candidate_BN]) > 0.8
 
 
 @every_ranker
 def test_it_survives_the_disk(name, tmp_path):
-    _, batch = planted()
+    batch = planted().batch
     np.savez(tmp_path / "ranker.npz", **fitted(name).arrays())
     with np.load(tmp_path / "ranker.npz", allow_pickle=False) as archive:
         loaded = rank.make(name, QUICK.get(name)).restore({key: archive[key] for key in archive.files})
@@ -183,7 +243,7 @@ def test_it_survives_the_disk(name, tmp_path):
 
 @every_ranker
 def test_two_fits_are_identical(name):
-    first, second = fit(name, planted()[0]).arrays(), fit(name, planted()[0]).arrays()
+    first, second = fit(name, planted().examples).arrays(), fit(name, planted().examples).arrays()
     assert first.keys() == second.keys()
     for key, array in first.items():
         np.testing.assert_array_equal(second[key], array)
@@ -191,7 +251,7 @@ def test_two_fits_are_identical(name):
 
 @every_ranker
 def test_contributions_sum_to_the_score_up_to_a_constant(name):
-    _, batch = planted()
+    batch = planted().batch
     is_candidate_BN = batch.track_BN != PADDING
     contribution_PF = fitted(name).contributions(batch.feature_BNF[is_candidate_BN])
     assert contribution_PF.shape == (is_candidate_BN.sum(), len(batch.feature_names))
@@ -201,7 +261,7 @@ def test_contributions_sum_to_the_score_up_to_a_constant(name):
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name in RANKERS for field in fields_of(config_of(name))])
 def test_every_setting_changes_an_output(name, field):
-    examples, batch = planted()
+    examples, batch = planted().examples, planted().batch
     usual = QUICK.get(name, {}).get(field, fields_of(config_of(name))[field])
     tried = other_values(name, field, usual)
     for other in tried:

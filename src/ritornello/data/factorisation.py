@@ -42,3 +42,15 @@ def factorise(
         )
         model.fit(csr_matrix(listens_UT), show_progress=False)
     return np.asarray(model.item_factors, dtype=np.float32)
+
+
+def unit(vector_TD: Float32) -> Float32:
+    """Return vectors of length 1; zeros stay."""
+    return np.asarray(vector_TD / np.maximum(np.linalg.norm(vector_TD, axis=1, keepdims=True), 1e-9), dtype=np.float32)
+
+
+def turned(place_TD: Float32, onto_TD: Float32) -> Float32:
+    """Return places rotated as close as can be to others, by the tracks that both have (Schoenemann 1966)."""
+    both = slice(0, min(len(place_TD), len(onto_TD)))
+    left, _, right = np.linalg.svd(place_TD[both].T @ onto_TD[both])
+    return np.asarray(place_TD @ (left @ right), dtype=np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Candidates, Float32, History, Int32, RankBatch
+from ritornello.contracts import Candidates, Float32, History, Int32, RankBatch, Spaces
 from ritornello.data.labels import is_finish, is_listen, is_skip
 from ritornello.data.sequence import Sequences
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS, PADDING
@@ -72,7 +72,7 @@ def fit_track_stats(sequences: Sequences, at: int, artist_T: Int32, *, clock: bo
     )
 
 
-def build(history: History, candidates: Candidates, stats: TrackStats) -> RankBatch:
+def build(history: History, candidates: Candidates, stats: TrackStats, spaces: Spaces) -> RankBatch:
     """Describe every candidate of every row."""
     row_P, slot_P = np.nonzero(candidates.track_BN != PADDING)
     track_P = candidates.track_BN[row_P, slot_P]
@@ -84,7 +84,13 @@ def build(history: History, candidates: Candidates, stats: TrackStats) -> RankBa
     )
     feature_BNF = np.full((*candidates.track_BN.shape, len(columns)), np.nan, np.float32)
     feature_BNF[row_P, slot_P] = np.stack(list(columns.values()), axis=1)
-    return RankBatch(track_BN=candidates.track_BN, feature_BNF=feature_BNF, feature_names=tuple(columns))
+    return RankBatch(
+        track_BN=candidates.track_BN,
+        feature_BNF=feature_BNF,
+        feature_names=tuple(columns),
+        history=history,
+        spaces=spaces,
+    )
 
 
 def pair_features(

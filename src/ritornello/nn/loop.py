@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from ritornello.nn.windows import Batch
 from ritornello.runs import current_run
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,21 @@ logger = logging.getLogger(__name__)
 PATIENCE = 2
 WARM_UP = 0.05  # share of all steps over which the learning rate rises
 FINAL_RATE = 0.05  # of the learning rate, at the end
+
+
+class Batch(Protocol):
+    """What a step learns from."""
+
+    @property
+    def num_tokens(self) -> int:
+        """How many events or examples there are."""
+
+    @property
+    def facts(self) -> str:
+        """Say what the batch holds, for the case that it does harm."""
+
+
+B = TypeVar("B", bound=Batch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +52,7 @@ class Task:
     learning_rate: float
     table_rate: float
     seed: int
+    weight_decay: float = 0.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,7 +72,9 @@ class Optimizers:
         tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding) and module.sparse]
         known = {id(weight) for weight in tables}
         dense = [weight for weight in model.parameters() if id(weight) not in known]
-        self.all: list[torch.optim.Optimizer] = [torch.optim.Adam(dense, lr=task.learning_rate, betas=(0.9, 0.98))]
+        self.all: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(dense, lr=task.learning_rate, betas=(0.9, 0.98), weight_decay=task.weight_decay)
+        ]
         if tables:
             self.all.append(torch.optim.SparseAdam(tables, lr=task.table_rate, betas=(0.9, 0.98)))
         self.task = task
@@ -87,8 +105,8 @@ def train(
     model: nn.Module,
     task: Task,
     *,
-    epoch: Callable[[int], Iterator[Batch]],
-    loss_of: Callable[[Batch], Tensor],
+    epoch: Callable[[int], Iterator[B]],
+    loss_of: Callable[[B], Tensor],
     validate: Callable[[], float] | None,
 ) -> Curve:
     """Train until the epochs are over or the validation metric has not risen for PATIENCE epochs; keep the best weights.
@@ -129,8 +147,8 @@ def run_epoch(  # one epoch's parts, in the order of their use
     model: nn.Module,
     optimizers: Optimizers,
     number: int,
-    batches: Iterator[Batch],
-    loss_of: Callable[[Batch], Tensor],
+    batches: Iterator[B],
+    loss_of: Callable[[B], Tensor],
     curve: Curve,
 ) -> None:
     """Go through the batches once."""
@@ -143,7 +161,7 @@ def run_epoch(  # one epoch's parts, in the order of their use
         if not math.isfinite(value):
             raise ValueError(
                 f"training of {optimizers.task.name} has diverged: the loss is {value} in epoch {number + 1}, step {steps + 1}"
-                f", on a batch of {len(batch.slot_BL)} windows with {batch.num_tokens} events and {len(batch.pool_M)} tracks; "
+                f", on a batch of {batch.facts}; "
                 f"lower learning_rate (it is {optimizers.task.learning_rate:g}); no bundle was written"
             )
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ritornello.contracts import Float32
 from ritornello.data import split, transitions
-from ritornello.data.factorisation import factorise
+from ritornello.data.factorisation import factorise, turned, unit
 from ritornello.data.labels import is_listen
 from ritornello.data.sequence import Sequences
 from ritornello.schema import ONE_DAY_MS
@@ -51,13 +51,13 @@ def place_tracks(sequences: Sequences, size: int, config: Placing) -> Tensor:
     parts = []
     for fold in range(config.folds):
         part_TE = place(split.select(sequences, fold_E != fold), size, config) if config.folds > 1 else whole_TE
-        parts.append(turned(part_TE, whole_TE))
+        parts.append(turned_places(part_TE, whole_TE))
     return torch.from_numpy(np.stack([*parts, whole_TE]).astype(np.float32))
 
 
 def place_again(sequences: Sequences, size: int, config: Placing, earlier_TE: Float32) -> Tensor:
     """Return the places [1, T, D + 1] that a newer log gives, turned onto those that an earlier one gave."""
-    return torch.from_numpy(turned(place(sequences, size, config), earlier_TE))[None]
+    return torch.from_numpy(turned_places(place(sequences, size, config), earlier_TE))[None]
 
 
 def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_array]:
@@ -66,11 +66,9 @@ def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_ar
     return [transitions.chances(part, size, lags=transitions.LAGS, keep=KEPT) for part in [*parts, sequences]]
 
 
-def turned(place_TE: Float32, onto_TE: Float32) -> Float32:
-    """Return places rotated as close as can be to others, by the tracks that both have (Schoenemann 1966)."""
-    both = slice(0, min(len(place_TE), len(onto_TE)))
-    left, _, right = np.linalg.svd(place_TE[both, :-1].T @ onto_TE[both, :-1])
-    return np.asarray(np.c_[place_TE[:, :-1] @ (left @ right), place_TE[:, -1:]], dtype=np.float32)
+def turned_places(place_TE: Float32, onto_TE: Float32) -> Float32:
+    """Return places turned onto others, heights as they are."""
+    return np.c_[turned(place_TE[:, :-1], onto_TE[:, :-1]), place_TE[:, -1:]]
 
 
 def place(sequences: Sequences, size: int, config: Placing) -> Float32:
@@ -98,11 +96,6 @@ def place(sequences: Sequences, size: int, config: Placing) -> Float32:
 def noise(size: int, dim: int, *, seed: int) -> Float32:
     """Return random numbers [T, D]; a track keeps its own when more come after it."""
     return np.random.default_rng(seed).normal(size=(size, dim)).astype(np.float32)
-
-
-def unit(vector_TD: Float32) -> Float32:
-    """Return vectors of length 1."""
-    return np.asarray(vector_TD / np.maximum(np.linalg.norm(vector_TD, axis=1, keepdims=True), 1e-9), dtype=np.float32)
 
 
 def trend(sequences: Sequences, at: int, size: int, config: Placing) -> Float32:

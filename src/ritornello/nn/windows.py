@@ -68,6 +68,11 @@ class Batch:
     is_own_BLL: Tensor
     num_tokens: int
 
+    @property
+    def facts(self) -> str:
+        """Say what the batch holds."""
+        return f"{len(self.slot_BL)} windows with {self.num_tokens} events and {len(self.pool_M)} tracks"
+
 
 def cut_windows(sequences: Sequences, user_U: Int32, length: int) -> Windows:
     """Cut each user's events into windows of `length`, the newest full; users with one event have nothing to predict."""

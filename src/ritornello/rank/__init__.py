@@ -1,9 +1,10 @@
 """Rank: each model is one file and one line in this table; it orders what recall proposed.
 
 A ranker learns from examples (candidates that recall really returned in earlier windows, and whether they were played) and
-then scores a batch. S examples, F features.
+then scores a batch. S examples, Q requests, F features, T outcomes, K moments at which examples were made.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self, cast
 
@@ -11,18 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello import plugins
-from ritornello.contracts import Bool, Float32, Int32, RankBatch
+from ritornello.contracts import Bool, Float32, Int32, RankBatch, Spaces
+from ritornello.data.behaviour import Behaviour
+from ritornello.schema import PADDING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requests:
+    """What the sequence rankers read of each request: its behaviour, and the tracks' places as they were known then."""
+
+    user_Q: Int32
+    behaviour: Behaviour
+    spaces_K: tuple[Spaces, ...]
+    known_Q: Int32
+
+    def __len__(self) -> int:
+        return len(self.known_Q)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examples:
-    """Labelled candidates; rows of one request share `request_S` and lie together. `weight_S` makes up for sampling."""
+    """Labelled candidates; rows of one request share `request_S` and lie together. `weight_S` makes up for sampling.
+
+    `outcome_ST` holds what became of the candidates, link by link of the chain (see data/outcomes.py), NaN where unknown;
+    `position_S` the place in the slate where it was one, -1 where not. `requests` is there for rankers that read history.
+    """
 
     feature_SF: Float32
     label_S: Bool
     request_S: Int32
     weight_S: Float32
     feature_names: tuple[str, ...]
+    track_S: Int32
+    outcome_ST: Float32
+    position_S: Int32
+    requests: Requests | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contributions:
+    """What moved the scores of a batch: A parts, by name, and how much each did [B, N, A]; zeros in the padding."""
+
+    names: tuple[str, ...]
+    value_BNA: Float32
 
 
 class Ranker(Protocol):
@@ -36,8 +68,8 @@ class Ranker(Protocol):
         """Return scores [B, N], higher is better, -inf in the padding; other candidates do not change a score."""
         ...
 
-    def contributions(self, feature_PF: Float32) -> Float32:
-        """Return how much each feature moved each score [P, F]; they sum to the score up to a constant."""
+    def contributions(self, batch: RankBatch) -> Contributions:
+        """Return what moved each score: the parts of a sum, or what leaving a part out would change."""
         ...
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -52,6 +84,11 @@ class Ranker(Protocol):
 RANKERS = {
     "logistic": "ritornello.rank.logistic:Logistic",
     "trees": "ritornello.rank.trees:Trees",
+    "mean_pool": "ritornello.rank.mean_pool:MeanPool",
+    "din": "ritornello.rank.din:DIN",
+    "session": "ritornello.rank.session:DSIN",
+    "dien": "ritornello.rank.dien:DIEN",
+    "multipath": "ritornello.rank.multipath:Multipath",
 }
 
 
@@ -63,3 +100,17 @@ def make(name: str, settings: dict[str, object] | None = None) -> Ranker:
     """
     component = plugins.find("ranker", name, RANKERS)
     return cast(Ranker, plugins.configured(component, settings, where=f"rank.{name}"))
+
+
+def reads_history(name: str) -> bool:
+    """Tell whether a ranker reads the histories themselves, beside the features that were made from them."""
+    return bool(getattr(plugins.find("ranker", name, RANKERS), "reads_history", False))
+
+
+def spread_out(batch: RankBatch, values: Callable[[Float32], Float32]) -> Contributions:
+    """Return what a function says of the features [P, F] of each candidate."""
+    is_candidate_BN = batch.track_BN != PADDING
+    value_BNA = np.zeros(batch.feature_BNF.shape, np.float32)
+    if is_candidate_BN.any():
+        value_BNA[is_candidate_BN] = values(batch.feature_BNF[is_candidate_BN])
+    return Contributions(names=batch.feature_names, value_BNA=value_BNA)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, RankBatch
-from ritornello.rank import Examples
+from ritornello.rank import Contributions, Examples, spread_out
 from ritornello.schema import PADDING
 
 
@@ -85,11 +85,16 @@ class Trees:
             )
         return score_BN
 
-    def contributions(self, feature_PF: Float32) -> Float32:
+    def contributions(self, batch: RankBatch) -> Contributions:
+        """Return the Shapley value of each feature; they sum to the score up to a constant."""
+        return spread_out(batch, self.shapley)
+
+    def shapley(self, feature_PF: Float32) -> Float32:
+        """Return the Shapley values of pairs [P, F]."""
         total_PF = np.zeros(feature_PF.shape, np.float64)
         for booster, scale in zip(self.boosters, self.scales, strict=True):
-            shapley = np.asarray(booster.predict(feature_PF, pred_contrib=True))  # last column: the mean
-            total_PF += scale * shapley[:, :-1]
+            value = np.asarray(booster.predict(feature_PF, pred_contrib=True))  # last column: the mean
+            total_PF += scale * value[:, :-1]
         return total_PF.astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -35,8 +35,8 @@ def merge(
 ) -> Candidates:
     """Return the union of each channel's best `quotas[name]` tracks, by reciprocal rank fusion, at most `width` a row.
 
-    `with_heard` adds all that the user ever heard, `track_S` the same tracks for every row, whether or not a channel proposes
-    them.
+    `with_heard` adds all that the user ever heard, `track_S` tracks for every row, the same [S] or its own [B, S], whether or not
+    a channel proposes them.
     """
     scores = {name: channel.score(history) for name, channel in channels.items()}
     heard_BT = heard(history, max(score.num_columns for score in scores.values()))
@@ -47,8 +47,9 @@ def merge(
         row_H = np.repeat(np.arange(len(history), dtype=np.int64), np.diff(heard_BT.indptr))
         keys.append((row_H << 32) | heard_BT.indices)
     if track_S is not None:
-        row_S = np.repeat(np.arange(len(history), dtype=np.int64), len(track_S))
-        keys.append((row_S << 32) | np.tile(track_S, len(history)))
+        track_BS = np.broadcast_to(track_S, (len(history), track_S.shape[-1]))
+        row_S, slot_S = np.nonzero(track_BS != PADDING)
+        keys.append((row_S.astype(np.int64) << 32) | track_BS[row_S, slot_S])
     pair_P, index = np.unique(np.concatenate(keys), return_inverse=True)
     row_P, track_P = pair_P >> 32, pair_P & 0xFFFFFFFF
     rank_PC = np.zeros((len(pair_P), len(scores)), np.int32)

@@ -5,16 +5,21 @@ before the request, only the label looks ahead. S examples, B requests, N candid
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Candidates, History, Int64, Only
+from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Int64, Only
 from ritornello.data import split
+from ritornello.data.behaviour import Behaviour, behaviour_of, stack_behaviour
+from ritornello.data.impressions import Slates, offer_outcomes
 from ritornello.data.labels import is_listen
+from ritornello.data.outcomes import PLAY, merge_outcomes, outcomes_of_plays
 from ritornello.data.sequence import Sequences, before_plays, encode
 from ritornello.pipeline import BATCH, Pipeline
-from ritornello.rank import Examples
+from ritornello.rank import Examples, Requests
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
 
@@ -26,6 +31,33 @@ def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float)
     return [moment for moment in moments if np.searchsorted(at_E, moment) * 10 >= len(at_E) > 0]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """Which candidates become examples: the share of the unplayed ones, by what luck, and whether histories are kept too."""
+
+    negatives: float
+    seed: int
+    with_history: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """The label [B, N] of candidates, their outcomes [B, N, T] (NaN: unknown), and their place in a slate (-1: none)."""
+
+    label_BN: Bool
+    outcome_BNT: Float32
+    position_BN: Int32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A batch of requests: histories, perhaps the tracks that were offered, and what became of any candidate."""
+
+    history: History
+    judge: Callable[[Candidates], Judged]
+    offered_BN: Int32 | None = None
+
+
 def window_examples(
     pipeline: Pipeline,
     known: Sequences,
@@ -33,8 +65,7 @@ def window_examples(
     cut: int,
     *,
     only: Only = "any",
-    negatives: float,
-    seed: int,
+    sampling: Sampling,
 ) -> Examples | None:
     """Return candidates at `cut` for everybody who listens in the window, labelled by what they listen to; None without any.
 
@@ -42,11 +73,31 @@ def window_examples(
     """
     user_B, played = listened_after(known, window)
     size = np.int64(window.num_tracks + 1)
+    is_play_E = window.action_E == Action.PLAY
+    pair_P, group_E = np.unique(window.user_E[is_play_E] * size + window.track_E[is_play_E], return_inverse=True)
+    outcome_PT = merge_outcomes(outcomes_of_plays(window)[is_play_E], group_E, len(pair_P))
 
-    def label(rows: History, candidates: Candidates) -> Bool:
-        return np.isin(rows.user_B[:, None] * size + candidates.track_BN, played)
+    def judge(rows: History, candidates: Candidates) -> Judged:
+        pair_BN = rows.user_B[:, None] * size + candidates.track_BN
+        return Judged(
+            label_BN=np.isin(pair_BN, played),
+            outcome_BNT=look_up(pair_BN, pair_P, outcome_PT),
+            position_BN=np.full(pair_BN.shape, -1, np.int32),
+        )
 
-    return collect(pipeline, histories_at(known, user_B, cut), label, only=only, negatives=negatives, seed=seed)
+    asked = (Asked(history=rows, judge=partial(judge, rows)) for rows in histories_at(known, user_B, cut))
+    return collect(pipeline, asked, only=only, sampling=sampling)
+
+
+def look_up(pair_BN: Int64, pair_P: Int64, outcome_PT: Float32) -> Float32:
+    """Return the outcomes of pairs [B, N, T]; what was not played has no other outcome than that."""
+    outcome_BNT = np.full((*pair_BN.shape, outcome_PT.shape[1]), np.nan, np.float32)
+    outcome_BNT[..., PLAY] = 0.0
+    if len(pair_P):
+        place_BN = np.minimum(np.searchsorted(pair_P, pair_BN), len(pair_P) - 1)
+        is_found_BN = pair_P[place_BN] == pair_BN
+        outcome_BNT[is_found_BN] = outcome_PT[place_BN[is_found_BN]]
+    return outcome_BNT
 
 
 def listened_after(known: Sequences, window: Sequences) -> tuple[NDArray[np.int32], Int64]:
@@ -67,31 +118,72 @@ def histories_at(known: Sequences, user_B: NDArray[np.int32], cut: int) -> Itera
 
 
 def next_examples(
-    pipeline: Pipeline, sequences: Sequences, cut: int, end: int, *, plays: int, negatives: float, seed: int
+    pipeline: Pipeline, sequences: Sequences, cut: int, end: int, *, plays: int, sampling: Sampling
 ) -> Examples | None:
     """Return candidates before single plays in [cut, end), labelled by the track that was played; None without any.
 
     The channels were fitted before `cut`; each history runs up to its play.
     """
     event_R, user_R, as_of_R = plays_between(sequences, cut, end)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(sampling.seed)
     if len(event_R) > plays:
         chosen_R = np.sort(generator.choice(len(event_R), plays, replace=False))
         event_R, user_R, as_of_R = event_R[chosen_R], user_R[chosen_R], as_of_R[chosen_R]
     end_R = before_plays(sequences, event_R)
-    histories = (
-        encode(sequences, user_R[part], as_of_R[part], end_B=end_R[part])
+    track_R, outcome_RT = sequences.track_E[event_R], outcomes_of_plays(sequences)[event_R]
+
+    def judge(part: slice, candidates: Candidates) -> Judged:
+        is_target_BN = np.asarray(candidates.track_BN == track_R[part, None])
+        outcome_BNT = np.full((*is_target_BN.shape, outcome_RT.shape[1]), np.nan, np.float32)
+        outcome_BNT[..., PLAY] = 0.0
+        row_P, slot_P = np.nonzero(is_target_BN)
+        outcome_BNT[row_P, slot_P] = outcome_RT[part][row_P]
+        return Judged(
+            label_BN=is_target_BN,
+            outcome_BNT=outcome_BNT,
+            position_BN=np.full(is_target_BN.shape, -1, np.int32),
+        )
+
+    asked = (
+        Asked(history=encode(sequences, user_R[part], as_of_R[part], end_B=end_R[part]), judge=partial(judge, part))
         for part in (slice(start, start + BATCH) for start in range(0, len(event_R), BATCH))
     )
-    track_R = sequences.track_E[event_R]
-    position = {"first": 0}
+    return collect(pipeline, asked, task="next", sampling=sampling)
 
-    def label(rows: History, candidates: Candidates) -> Bool:
-        target_B = track_R[position["first"] : position["first"] + len(rows)]
-        position["first"] += len(rows)
-        return np.asarray(candidates.track_BN == target_B[:, None])
 
-    return collect(pipeline, histories, label, task="next", negatives=negatives, seed=seed)
+def offered_examples(
+    pipeline: Pipeline, sequences: Sequences, slates: Slates, *, sampling: Sampling
+) -> Examples | None:
+    """Return the offers of logged slates, described as of the moment of each slate, with what became of them; None without any.
+
+    A slate in which nothing was played stays: what is passed over tells as much.
+    """
+    outcome_QNT = offer_outcomes(sequences, slates)
+    # what came out after the pipeline was fitted cannot be described by it
+    track_QN = np.where(slates.track_QN < len(pipeline.stats.value_TF), slates.track_QN, PADDING).astype(np.int32)
+
+    def judge(part: slice, candidates: Candidates) -> Judged:
+        # every row's offers are among its candidates: find each candidate's place in the slate
+        same_BNS = candidates.track_BN[:, :, None] == track_QN[part, None, :]
+        same_BNS &= (candidates.track_BN != PADDING)[:, :, None]
+        place_BN = np.where(same_BNS.any(axis=2), same_BNS.argmax(axis=2), -1)
+        outcome_BNT = np.take_along_axis(outcome_QNT[part], np.maximum(place_BN, 0)[:, :, None], axis=1)
+        position_BN = np.take_along_axis(slates.position_QN[part], np.maximum(place_BN, 0), axis=1)
+        return Judged(
+            label_BN=(place_BN >= 0) & (outcome_BNT[..., PLAY] > 0),
+            outcome_BNT=np.where((place_BN >= 0)[:, :, None], outcome_BNT, np.nan).astype(np.float32),
+            position_BN=np.where(place_BN >= 0, position_BN, -1).astype(np.int32),
+        )
+
+    asked = (
+        Asked(
+            history=encode(sequences, slates.user_Q[part], slates.at_Q[part]),
+            judge=partial(judge, part),
+            offered_BN=track_QN[part],
+        )
+        for part in (slice(start, start + BATCH) for start in range(0, len(slates.user_Q), BATCH))
+    )
+    return collect(pipeline, asked, task="next", sampling=sampling)
 
 
 def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, NDArray[np.int32], Int64]:
@@ -108,57 +200,101 @@ def plays_between(sequences: Sequences, start: int, end: int) -> tuple[Int64, ND
 
 def collect(
     pipeline: Pipeline,
-    histories: Iterable[History],
-    label: Callable[[History, Candidates], Bool],
+    asked: Iterable[Asked],
     *,
     task: str = "window",
     only: Only = "any",
-    negatives: float,
-    seed: int,
+    sampling: Sampling,
 ) -> Examples | None:
-    """Propose for every row, label, and keep all played and a share of the unplayed candidates.
+    """Propose for every row, judge, and keep all played, all real skips, and a share of the unplayed candidates.
 
-    The histories come batch by batch, so that memory does not depend on how many requests there are.
+    Of slates all offers are kept, and no other candidate. The histories come batch by batch, so that memory does not depend on how
+    many requests there are; a row whose candidates hold nothing that was played teaches nothing of order and is left out.
     """
-    generator = np.random.default_rng(seed)
-    feature, labels, request, weight = [], [], [], []
+    generator = np.random.default_rng(sampling.seed)
+    kept: list[Kept] = []
+    behaviours: list[Behaviour] = []
+    users: list[Int32] = []
     names: tuple[str, ...] = ()
-    first_row = 0
-    for rows in histories:
-        candidates, batch = pipeline.propose(rows, task=task, only=only)
+    num_requests = 0
+    for rows in asked:
+        candidates, batch = pipeline.propose(rows.history, task=task, only=only, track_S=rows.offered_BN)
         names = batch.feature_names
-        label_BN = label(rows, candidates)
-        is_kept_BN = label_BN | (generator.random(label_BN.shape) < negatives)
-        is_kept_BN &= (candidates.track_BN != PADDING) & label_BN.any(axis=1, keepdims=True)
+        judged = rows.judge(candidates)
+        is_candidate_BN = candidates.track_BN != PADDING
+        if rows.offered_BN is None:
+            is_kept_BN = judged.label_BN | (judged.outcome_BNT[..., PLAY] > 0)
+            is_kept_BN |= generator.random(is_kept_BN.shape) < sampling.negatives
+            is_kept_BN &= is_candidate_BN & judged.label_BN.any(axis=1, keepdims=True)
+            sampled = 1.0 / sampling.negatives
+        else:
+            is_kept_BN, sampled = is_candidate_BN & np.isfinite(judged.outcome_BNT[..., PLAY]), 1.0
         row_S, slot_S = np.nonzero(is_kept_BN)
-        feature.append(batch.feature_BNF[row_S, slot_S])
-        labels.append(label_BN[row_S, slot_S])
-        request.append((row_S + first_row).astype(np.int32))
-        weight.append(np.where(label_BN[row_S, slot_S], 1.0, 1.0 / negatives).astype(np.float32))
-        first_row += len(rows)
-    if not labels or not np.concatenate(labels).any():
+        asked_R, request_S = np.unique(row_S, return_inverse=True)
+        outcome_ST, label_S = judged.outcome_BNT[row_S, slot_S], judged.label_BN[row_S, slot_S]
+        is_sure_S = label_S | (outcome_ST[:, PLAY] > 0)
+        kept.append(
+            Kept(
+                feature_SF=batch.feature_BNF[row_S, slot_S],
+                label_S=label_S,
+                request_S=(request_S + num_requests).astype(np.int32),
+                weight_S=np.where(is_sure_S, 1.0, sampled).astype(np.float32),
+                track_S=candidates.track_BN[row_S, slot_S],
+                outcome_ST=outcome_ST,
+                position_S=judged.position_BN[row_S, slot_S],
+            )
+        )
+        if sampling.with_history:
+            behaviours.append(behaviour_of(rows.history.rows(asked_R)))
+            users.append(rows.history.user_B[asked_R])
+        num_requests += len(asked_R)
+    if not any(part.label_S.any() for part in kept):
         return None
-    return Examples(
-        feature_SF=np.concatenate(feature),
-        label_S=np.concatenate(labels),
-        request_S=np.concatenate(request),
-        weight_S=np.concatenate(weight),
-        feature_names=names,
-    )
+    requests = None
+    if sampling.with_history:
+        requests = Requests(
+            user_Q=np.concatenate(users),
+            behaviour=stack_behaviour(behaviours),
+            spaces_K=(pipeline.spaces,),
+            known_Q=np.zeros(num_requests, np.int32),
+        )
+    columns = {part.name: np.concatenate([getattr(piece, part.name) for piece in kept]) for part in fields(Kept)}
+    return Examples(**columns, feature_names=names, requests=requests)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The examples of one batch; see rank.Examples."""
+
+    feature_SF: Float32
+    label_S: Bool
+    request_S: Int32
+    weight_S: Float32
+    track_S: Int32
+    outcome_ST: Float32
+    position_S: Int32
 
 
 def stack(parts: list[Examples]) -> Examples:
     """Put the examples of several cuts together; requests keep apart."""
     offsets = np.cumsum([0, *[int(part.request_S.max()) + 1 for part in parts[:-1]]])
-    return Examples(
-        feature_SF=np.concatenate([part.feature_SF for part in parts]),
-        label_S=np.concatenate([part.label_S for part in parts]),
-        request_S=np.concatenate(
-            [part.request_S + np.int32(offset) for part, offset in zip(parts, offsets, strict=True)]
-        ),
-        weight_S=np.concatenate([part.weight_S for part in parts]),
-        feature_names=parts[0].feature_names,
+    columns = {part.name: np.concatenate([getattr(piece, part.name) for piece in parts]) for part in fields(Kept)}
+    columns["request_S"] = np.concatenate(
+        [part.request_S + np.int32(offset) for part, offset in zip(parts, offsets, strict=True)]
     )
+    asked = [part.requests for part in parts if part.requests is not None]
+    requests = None
+    if asked:
+        moments = np.cumsum([0, *[len(part.spaces_K) for part in asked[:-1]]])
+        requests = Requests(
+            user_Q=np.concatenate([part.user_Q for part in asked]),
+            behaviour=stack_behaviour([part.behaviour for part in asked]),
+            spaces_K=tuple(spaces for part in asked for spaces in part.spaces_K),
+            known_Q=np.concatenate(
+                [part.known_Q + np.int32(moment) for part, moment in zip(asked, moments, strict=True)]
+            ),
+        )
+    return Examples(**columns, feature_names=parts[0].feature_names, requests=requests)
 
 
 def window_after(sequences: Sequences, cut: int, window_days: float) -> Sequences:

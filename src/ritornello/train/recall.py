@@ -1,19 +1,28 @@
 """Fit every recall channel and the track statistics on what is known before a moment."""
 
-from ritornello import recall
+from ritornello import rank, recall
 from ritornello.config import Config
+from ritornello.contracts import Spaces
 from ritornello.data import features
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
+from ritornello.data.spaces import fit_spaces
 from ritornello.pipeline import Pipeline
 
 
 def fit_recall(
-    known: Sequences, at: int, config: Config, knowledge: Knowledge, *, earlier: Pipeline | None = None
+    known: Sequences,
+    at: int,
+    config: Config,
+    knowledge: Knowledge,
+    *,
+    earlier: Pipeline | None = None,
+    onto: Spaces | None = None,
 ) -> Pipeline:
     """Return a pipeline without rankers; `known` ends before `at`.
 
     A learned channel that `earlier` has, fitted on an older part of the same log, is brought up to date, not trained again.
+    The spaces that a sequence ranker reads are turned `onto` those that it learned from.
     """
     names = config.recall.channels
     unknown = sorted((set(config.recall.settings) | set(config.recall.quotas)) - set(names))
@@ -36,4 +45,7 @@ def fit_recall(
         next_quota=config.recall.next_quota,
         stats=features.fit_track_stats(known, at, seen.artist_T, clock=config.features.clock),
         rankers={},
+        spaces=fit_spaces(known, seen, seed=config.seed, onto=onto)
+        if rank.reads_history(config.rank.model)
+        else Spaces(),
     )

@@ -1,0 +1,72 @@
+"""Multipath: several readings of a user's behaviour, fused by a gate (see nn/rankers/multipath.py), and small trees beside them.
+
+The trees (rank/trees.py) read the features alone; each part's scores are scaled by their spread inside a request before they
+are added.
+"""
+
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ritornello.contracts import Float32, RankBatch
+from ritornello.data.behaviour import DOMAINS
+from ritornello.rank import Examples
+from ritornello.rank.network import Network, NetworkConfig
+from ritornello.rank.trees import Trees, TreesConfig
+
+PATHS = ("domains", "interests", "spaces", "evolution", "accumulation", "chain")
+TREES = "trees."
+
+
+class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
+    """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is gate or concat.
+
+    `trees` are the objectives of the trees beside it, none where it is empty.
+    """
+
+    paths: tuple[str, ...] = PATHS
+    domains: tuple[str, ...] = DOMAINS
+    fusion: str = "gate"
+    interests: int = 4
+    iterations: int = 3
+    evolved: int = 50
+    trees: tuple[str, ...] = ("rank_xendcg", "binary")
+
+
+class Multipath(Network):
+    """Score candidates by everything that a user's behaviour says of them."""
+
+    Config: ClassVar[type[NetworkConfig]] = MultipathConfig
+    architecture: ClassVar[str] = "ritornello.nn.rankers.multipath:Multipath"
+
+    def __init__(self, config: MultipathConfig) -> None:
+        super().__init__(config)
+        self.least_events = config.evolved
+        self.trees = Trees(TreesConfig(objectives=config.trees)) if config.trees else None
+
+    def fit(self, examples: Examples) -> Self:
+        super().fit(examples)
+        if self.trees is not None:
+            self.trees.fit(examples)
+        return self
+
+    def order(self, logit_BNH: Float32, batch: RankBatch) -> Float32:
+        score_BN = super().order(logit_BNH, batch)
+        if self.trees is None or self.config.utility:
+            return score_BN
+        return (score_BN / max(self.spread, 1e-6) + self.trees.score(batch) / len(self.trees.boosters)).astype(
+            np.float32
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        trees = {TREES + name: array for name, array in self.trees.arrays().items()} if self.trees else {}
+        return super().arrays() | trees
+
+    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
+        super().restore(arrays)
+        if self.trees is not None:
+            self.trees.restore(
+                {name.removeprefix(TREES): array for name, array in arrays.items() if name.startswith(TREES)}
+            )
+        return self
