@@ -4,7 +4,7 @@ U users asked for, K slate length.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,9 @@ from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
-from ritornello.scenes import NOTHING, Asked
+from ritornello.rerank.rules import Rules
+from ritornello.rerank.standing import StandingRules
+from ritornello.scenes import NOTHING, Asked, as_ruled, plain
 from ritornello.scenes.onboarding import answer
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (
@@ -112,9 +114,12 @@ def recommend_from(
     check_wish(scene, only, settings)
     if scene == "none":
         history = history_at(at)
-        return history, pipeline.recommend(history, k, only=only)
+        if asked.standing == StandingRules():
+            return history, pipeline.recommend(history, k, only=only)
+        unruled = replace(asked, rules=Rules(playable=False))  # it takes no rules of a request
+        return history, plain.recommend(pipeline, history, k, only=only, asked=as_ruled(unruled, at))
     made = scenes.make(scene, settings)
-    return answer(made, pipeline, history_at(made.moment(at)), k, asked)
+    return answer(made, pipeline, history_at(made.moment(at)), k, as_ruled(asked, at))
 
 
 def rank_playlists(served: Served, user_U: Int32, k: int, *, at: int, asked: Asked | None = None) -> RankedPlaylists:

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ritornello.contracts import Only
-from ritornello.rerank.rules import Rules
+from ritornello.rerank.rules import Block, BlockKind, Rules
+from ritornello.serve.state import Profile
 
 MAX_K = 500
 MAX_BATCH = 1_000
 MAX_LISTED = 1_000  # tracks named in one request
 MAX_ID = 256
+MAX_DAYS = 36_500
 MAX_MS = 7 * 24 * 3_600_000
 LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
@@ -142,10 +144,39 @@ class UserEvent(Struct, frozen=True, kw_only=True):
     propensity: float | None = None
 
 
-class UserExport(Struct, frozen=True, kw_only=True):
-    """All that the service knows of a user's listening, by time."""
+class BlockBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that is not to be shown: for so many `days` from now, until a moment (UTC ms), or for good."""
+
+    kind: BlockKind
+    id: Text
+    until: Annotated[int, Meta(ge=0, lt=LAST_MOMENT)] | None = None
+    days: Annotated[float, Meta(gt=0, le=MAX_DAYS)] | None = None
+
+
+class RulesBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A user's standing rules, in the place of those before; what is left out is ruled no more."""
+
+    blocks: Annotated[list[BlockBody], Meta(max_length=MAX_LISTED)] = []
+    hide_heard_days: Annotated[float, Meta(ge=0, le=MAX_DAYS)] = 0.0
+    owned_only: bool = False
+    explicit: bool = True
+
+
+class RulesAnswer(Struct, frozen=True, kw_only=True):
+    """A user's standing rules; blocks that have ended are left out."""
 
     user_id: str
+    blocks: list[Block]
+    hide_heard_days: float
+    owned_only: bool
+    explicit: bool
+
+
+class UserExport(Struct, frozen=True, kw_only=True):
+    """All that the service knows of a user: what they have told, and their listening by time."""
+
+    user_id: str
+    profile: Profile
     events: list[UserEvent]
 
 
@@ -220,6 +251,9 @@ BODIES = (
     BatchBody,
     EventsAnswer,
     Removed,
+    BlockBody,
+    RulesBody,
+    RulesAnswer,
     UserExport,
     Explanation,
     TrackAnswer,

@@ -47,6 +47,7 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
             asked=Asked(
                 facts=snapshot.served.facts,
                 rules=ask.rules,
+                standing=live.profile.rules,
                 seeds=tuple(ask.seeds),
                 theme=ask.theme,
                 playlist=ask.playlist,

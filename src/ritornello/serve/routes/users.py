@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/users", tags=["users"])
 
 @router.get("/{user_id:path}/export", **described(UserExport))
 async def export(request: Request, service: TheService, user_id: UserId) -> Response:
-    """Return a user's events, of the log and since; empty for a user of whom nothing is known."""
+    """Return what a user has told, and their events, of the log and since; empty where nothing is known."""
     service.access.check(request, user_id)
     snapshot = service.follower.current()
     return written(await service.compute(lambda: exported(service.state, snapshot, user_id)))
@@ -28,7 +28,7 @@ async def export(request: Request, service: TheService, user_id: UserId) -> Resp
 
 @router.delete("/{user_id:path}", **described(Removed))
 async def forget(request: Request, service: TheService, user_id: UserId) -> Response:
-    """Delete a user's live events and tokens, and let their log count no more."""
+    """Delete a user's live events, rules and tokens, and let their log count no more."""
     service.access.check(request, user_id)
     return written(Removed(removed=await asyncio.wrap_future(service.state.forget(user_id))))
 
@@ -39,7 +39,7 @@ def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
     live = state.user(user_id)
     if not live.is_forgotten:
         events += from_log(snapshot, user_id, live)
-    return UserExport(user_id=user_id, events=sorted(events, key=lambda event: event.at))
+    return UserExport(user_id=user_id, profile=live.profile, events=sorted(events, key=lambda event: event.at))
 
 
 def from_live(event: LiveEvent) -> UserEvent:

@@ -4,11 +4,13 @@ What a call that writes gives back is a promise: once it is kept, the write is o
 of one moment by their id, so that a history is a function of the set of events and not of the order in which they came.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
+
+from ritornello.rerank.standing import StandingRules
 
 
 class LiveEvent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -46,8 +48,14 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     is_operator: bool
 
 
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user has told, and not done; it goes with the user."""
+
+    rules: StandingRules = StandingRules()
+
+
 class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
-    """What a history is made of beside the log: events by time without impressions; a forgotten user's log does not count.
+    """What a slate is made of beside the log: events by time without impressions; a forgotten user's log does not count.
 
     `removed` names what was taken back, live or of the log: track, moment, action.
     """
@@ -55,6 +63,7 @@ class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
     events: list[LiveEvent]
     removed: frozenset[tuple[str, int, int]]
     is_forgotten: bool
+    profile: Profile = Profile()
 
 
 class State(Protocol):
@@ -69,7 +78,11 @@ class State(Protocol):
         ...
 
     def user(self, user_id: str) -> LiveUser:
-        """Return what a user's history is made of beside the log."""
+        """Return what a user's slate is made of beside the log."""
+        ...
+
+    def change_profile(self, user_id: str, change: Callable[[Profile], Profile]) -> Future[Profile]:
+        """Change what a user has told, in one step, and return it; where `change` raises, nothing was changed."""
         ...
 
     def events_of(self, user_id: str) -> Iterator[LiveEvent]:

@@ -4,7 +4,7 @@ An event's id is remembered for as long as the event is kept, taken back or not:
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 
 from ritornello.artifacts import Workspace
 from ritornello.schema import ONE_DAY_MS, Action
-from ritornello.serve.state import Holder, LiveEvent, LiveUser, ShownSlate
+from ritornello.serve.state import Holder, LiveEvent, LiveUser, Profile, ShownSlate
 from ritornello.serve.state.group_commit import GroupCommit
 
 STATE_FILE = "state.sqlite"
@@ -35,7 +35,9 @@ CREATE INDEX IF NOT EXISTS slates_at ON slates (at);
 CREATE INDEX IF NOT EXISTS slates_user ON slates (user_id);
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, user_id TEXT NOT NULL, is_operator INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS profiles (user_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
+PROFILE = msgspec.json.Decoder(Profile)
 COLUMNS = ", ".join(LiveEvent.__struct_fields__)
 PLACES = ", ".join("?" for _ in LiveEvent.__struct_fields__)
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({PLACES}) ON CONFLICT (user_id, event_id) DO NOTHING"
@@ -101,19 +103,32 @@ class SQLiteState:
         return self.writer.submit(remove)
 
     def user(self, user_id: str) -> LiveUser:
-        """Return what a user's history is made of beside the log."""
+        """Return what a user's slate is made of beside the log."""
         with self._reader() as connection:
             connection.execute("BEGIN")  # one view of the file for all that follows
             rows = connection.execute(OF_USER, (user_id,)).fetchall()
             removed = frozenset(connection.execute(REMOVED, (user_id,)).fetchall())
             forgotten = connection.execute("SELECT 1 FROM forgotten WHERE user_id = ?", (user_id,)).fetchone()
+            profile = profile_of(connection, user_id)
             connection.execute("COMMIT")
         events = msgspec.convert(rows, list[LiveEvent])
         return LiveUser(
             events=[event for event in events if what(event) not in removed] if removed else events,
             removed=removed,
             is_forgotten=forgotten is not None,
+            profile=profile,
         )
+
+    def change_profile(self, user_id: str, change: Callable[[Profile], Profile]) -> Future[Profile]:
+        """Change what a user has told; see `State`."""
+
+        def write(connection: sqlite3.Connection) -> Profile:
+            profile = change(profile_of(connection, user_id))
+            row = (user_id, msgspec.json.encode(profile))
+            connection.execute("INSERT OR REPLACE INTO profiles VALUES (?, ?)", row)
+            return profile
+
+        return self.writer.submit(write)
 
     def events_of(self, user_id: str) -> Iterator[LiveEvent]:
         """Yield the events of a user."""
@@ -133,6 +148,7 @@ class SQLiteState:
         def forget(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM slates WHERE user_id = ?", (user_id,))
             connection.execute("DELETE FROM tokens WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM profiles WHERE user_id = ?", (user_id,))
             connection.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (user_id,))
             return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
 
@@ -209,6 +225,12 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def profile_of(connection: sqlite3.Connection, user_id: str) -> Profile:
+    """Return what a user has told."""
+    row = connection.execute("SELECT body FROM profiles WHERE user_id = ?", (user_id,)).fetchone()
+    return PROFILE.decode(row[0]) if row else Profile()
 
 
 def what(event: LiveEvent) -> tuple[str, int, int]:
