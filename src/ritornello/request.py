@@ -20,9 +20,9 @@ from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
 from ritornello.rerank.rules import Rules
-from ritornello.rerank.standing import StandingRules
-from ritornello.scenes import NOTHING, Asked, as_ruled, plain
+from ritornello.scenes import NOTHING, Asked, Scene, as_ruled
 from ritornello.scenes.onboarding import answer
+from ritornello.scenes.plain import Plain
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (
     ARTIST_NAME,
@@ -113,13 +113,9 @@ def recommend_from(
     check_k(k, pipeline)
     check_wish(scene, only, settings)
     if scene == "none":
-        history = history_at(at)
-        if asked.standing == StandingRules():
-            return history, pipeline.recommend(history, k, only=only)
-        unruled = replace(asked, rules=Rules(playable=False))  # it takes no rules of a request
-        return history, plain.recommend(pipeline, history, k, only=only, asked=as_ruled(unruled, at))
-    made = scenes.make(scene, settings)
-    return answer(made, pipeline, history_at(made.moment(at)), k, as_ruled(asked, at))
+        asked = replace(asked, rules=Rules(playable=False))  # it takes no rules of a request
+    made: Scene = Plain(only) if scene == "none" else scenes.make(scene, settings)
+    return answer(made, pipeline, history_at(made.moment(at, asked.time_zone)), k, as_ruled(asked, at))
 
 
 def rank_playlists(served: Served, user_U: Int32, k: int, *, at: int, asked: Asked | None = None) -> RankedPlaylists:

@@ -17,14 +17,21 @@ from ritornello.serve.bodies import (
     Problem,
     Ready,
     Removed,
-    RulesAnswer,
-    RulesBody,
     SlateAnswer,
     TrackAnswer,
     TracksAnswer,
-    UserExport,
 )
 from ritornello.serve.limits import MAX_BODY
+from ritornello.serve.user_bodies import (
+    BlockBody,
+    FeedbackAnswer,
+    FeedbackBody,
+    RulesAnswer,
+    RulesBody,
+    UserAnswer,
+    UserBody,
+    UserExport,
+)
 
 EXAMPLES = 60
 
@@ -61,6 +68,8 @@ def test_answers_are_what_the_document_says(client, document):
         TracksAnswer: client.get("/v1/tracks?query=a"),
         BundlesAnswer: client.get("/v1/bundles"),
         Ready: client.get("/ready"),
+        UserAnswer: client.post("/v1/users", json={"user_id": "u"}),
+        FeedbackAnswer: client.post("/v1/feedback", json={"user_id": "u", "kind": "like", "track_id": "favourite"}),
         RulesAnswer: client.get("/v1/users/favourite-user/rules"),
         Removed: client.delete("/v1/users/u"),
         Problem: client.get("/v1/tracks/nowhere"),
@@ -76,15 +85,18 @@ words = st.one_of(
 )
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), words)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
-FIELDS = sorted({*Ask.__struct_fields__, *EventBody.__struct_fields__, *RulesBody.__struct_fields__})
+READ = (Ask, EventBody, RulesBody, BlockBody, UserBody, FeedbackBody)
+FIELDS = sorted({name for body in READ for name in body.__struct_fields__})
 WITH_BODY = [
     ("POST", "/v1/recommend"),
     ("POST", "/v1/events"),
     ("POST", "/v1/events/batch"),
     ("PUT", "/v1/users/u/rules"),
     ("POST", "/v1/users/u/rules/blocks"),
+    ("POST", "/v1/users"),
+    ("POST", "/v1/feedback"),
 ]
-GOOD = {"user_id": "favourite-user", "track_id": "favourite", "k": 5, "action": "play"}
+GOOD = {"user_id": "favourite-user", "track_id": "favourite", "k": 5, "action": "play", "kind": "like"}
 
 
 @st.composite

@@ -14,6 +14,7 @@ from ritornello.data.facts import Facts
 from ritornello.pipeline import Pipeline
 from ritornello.rerank.rules import Rules, in_force
 from ritornello.rerank.standing import StandingRules, together
+from ritornello.scenes.days import UTC_ZONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,13 +22,16 @@ class Asked:
     """What a request says beside who asks, when and for how many tracks; the same for all rows of a batch.
 
     `seeds` are ids of tracks, artists or albums, with their kind where that is not plain (`artist:7`); `playlist` is the id
-    of the one to go on with. `standing` is what the listener has ruled before; `as_ruled` puts it into the `rules`.
+    of the one to go on with. `picks` are like seeds: what the listener once picked to begin with. `standing` is what the
+    listener has ruled for good; `as_ruled` puts it into the `rules`.
     """
 
     facts: Facts = field(default_factory=Facts)
     rules: Rules = field(default_factory=Rules)
     standing: StandingRules = field(default_factory=StandingRules)
+    time_zone: str = UTC_ZONE
     seeds: tuple[str, ...] = ()
+    picks: tuple[str, ...] = ()
     theme: str = ""
     playlist: str = ""
 
@@ -44,8 +48,8 @@ def as_ruled(asked: Asked, at: int) -> Asked:
 class Scene(Protocol):
     """What every scene can do."""
 
-    def moment(self, at: int) -> int:
-        """Return the moment (UTC ms) whose history a request at `at` is answered from."""
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
+        """Return the moment (UTC ms) whose history a request at `at` is answered from, by the listener's time zone."""
         ...
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:

@@ -2,19 +2,31 @@
 
 from ritornello.contracts import History, Only, Slate
 from ritornello.pipeline import Pipeline, batches, join, top
-from ritornello.scenes import Asked
+from ritornello.rerank.standing import StandingRules
+from ritornello.scenes import NOTHING, Asked
+from ritornello.scenes.days import UTC_ZONE
 from ritornello.scenes.picks import Pick, obeys_rules, shortlist_of, take_rows
 
 
-def recommend(pipeline: Pipeline, history: History, k: int, *, only: Only, asked: Asked) -> Slate:
-    """Return the best `k` tracks per row that the rules allow."""
-    slates = []
-    for rows in batches(history):
-        ranked = pipeline.rank(rows, task="window", only=only)
-        slate = top(ranked, rows, ranked.track_BN.shape[1])
-        picks = [allowed(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
-        slates.append(take_rows(slate, picks, k))
-    return join(slates, tuple(pipeline.channels), k)
+class Plain:
+    """Show the ranked list, restricted to heard or unheard tracks where asked."""
+
+    def __init__(self, only: Only) -> None:
+        self.only = only
+
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
+        return at
+
+    def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
+        if asked.standing == StandingRules():
+            return pipeline.recommend(history, k, only=self.only)
+        slates = []
+        for rows in batches(history):
+            ranked = pipeline.rank(rows, task="window", only=self.only)
+            slate = top(ranked, rows, ranked.track_BN.shape[1])
+            picks = [allowed(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
+            slates.append(take_rows(slate, picks, k))
+        return join(slates, tuple(pipeline.channels), k)
 
 
 def allowed(pipeline: Pipeline, history: History, slate: Slate, row: int, k: int, asked: Asked) -> Pick:

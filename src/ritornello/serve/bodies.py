@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ritornello.contracts import Only
-from ritornello.rerank.rules import Block, BlockKind, Rules
-from ritornello.serve.state import Profile
+from ritornello.rerank.rules import Rules
 
 MAX_K = 500
 MAX_BATCH = 1_000
@@ -46,6 +45,7 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seeds: Annotated[list[Text], Meta(max_length=MAX_LISTED)] = []
     theme: Annotated[str, Meta(max_length=MAX_ID)] = ""
     playlist: Annotated[str, Meta(max_length=MAX_ID)] = ""
+    time_zone: Text | None = None
     rules: Rules = Rules()
     exclude: Annotated[list[Id], Meta(max_length=MAX_LISTED)] = []
 
@@ -126,60 +126,6 @@ class Removed(Struct, frozen=True, kw_only=True):
     removed: int
 
 
-class UserEvent(Struct, frozen=True, kw_only=True):
-    """An event as a user gets it back; `origin` is the log or the live store."""
-
-    track_id: str
-    at: int
-    action: str
-    origin: Literal["log", "live"]
-    play_ratio: float | None = None
-    event_id: str | None = None
-    played_ms: int | None = None
-    track_ms: int | None = None
-    scene: str | None = None
-    source: str | None = None
-    request_id: str | None = None
-    position: int | None = None
-    propensity: float | None = None
-
-
-class BlockBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something that is not to be shown: for so many `days` from now, until a moment (UTC ms), or for good."""
-
-    kind: BlockKind
-    id: Text
-    until: Annotated[int, Meta(ge=0, lt=LAST_MOMENT)] | None = None
-    days: Annotated[float, Meta(gt=0, le=MAX_DAYS)] | None = None
-
-
-class RulesBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A user's standing rules, in the place of those before; what is left out is ruled no more."""
-
-    blocks: Annotated[list[BlockBody], Meta(max_length=MAX_LISTED)] = []
-    hide_heard_days: Annotated[float, Meta(ge=0, le=MAX_DAYS)] = 0.0
-    owned_only: bool = False
-    explicit: bool = True
-
-
-class RulesAnswer(Struct, frozen=True, kw_only=True):
-    """A user's standing rules; blocks that have ended are left out."""
-
-    user_id: str
-    blocks: list[Block]
-    hide_heard_days: float
-    owned_only: bool
-    explicit: bool
-
-
-class UserExport(Struct, frozen=True, kw_only=True):
-    """All that the service knows of a user: what they have told, and their listening by time."""
-
-    user_id: str
-    profile: Profile
-    events: list[UserEvent]
-
-
 class Explanation(Struct, frozen=True, kw_only=True):
     """Why a track is, or is not, in a user's list."""
 
@@ -244,17 +190,13 @@ class Problem(Struct, frozen=True, kw_only=True):
     error: str
 
 
-BODIES = (
+BODIES: tuple[type[Struct], ...] = (
     Ask,
     SlateAnswer,
     EventBody,
     BatchBody,
     EventsAnswer,
     Removed,
-    BlockBody,
-    RulesBody,
-    RulesAnswer,
-    UserExport,
     Explanation,
     TrackAnswer,
     TracksAnswer,

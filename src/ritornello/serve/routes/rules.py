@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request, Response
 from ritornello.rerank.rules import Block, in_force
 from ritornello.rerank.standing import StandingRules, with_block, without_block
 from ritornello.schema import ONE_DAY_MS
-from ritornello.serve.bodies import MAX_LISTED, BlockBody, RulesAnswer, RulesBody
+from ritornello.serve.bodies import MAX_LISTED
 from ritornello.serve.openapi import described
 from ritornello.serve.parameters import BlockIdQuery, KindQuery, UserId
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import Service, TheService
 from ritornello.serve.state import Profile
+from ritornello.serve.user_bodies import BlockBody, RulesAnswer, RulesBody
 from ritornello.serve.wire import read, written
 
 router = APIRouter(prefix="/v1/users", tags=["rules"])

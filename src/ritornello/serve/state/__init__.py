@@ -48,10 +48,21 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     is_operator: bool
 
 
+class Leaning(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for more, or less, like a track, in the session that it was said in."""
+
+    track_id: str
+    at: int
+    is_more: bool
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """What a user has told, and not done; it goes with the user."""
 
     rules: StandingRules = StandingRules()
+    picks: tuple[str, ...] = ()
+    time_zone: str | None = None
+    leanings: tuple[Leaning, ...] = ()
 
 
 class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
