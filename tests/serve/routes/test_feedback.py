@@ -78,6 +78,30 @@ def test_three_skips_silence_an_artist_and_a_like_brings_it_back(client, clock):
     assert shown() > 0
 
 
+def test_an_unlike_brings_the_verdict_from_before_the_like_back(client, clock):
+    track = ids(ask(client))[0]
+    seen = []
+    for kind in ("dislike", "like", "unlike"):
+        clock.now += ONE_MINUTE_MS
+        say(client, kind, track_id=track)
+        seen.append(track in ids(ask(client, scene="similar", seeds=["favourite"], k=100)))
+    assert seen == [False, True, False]
+
+
+def test_a_like_that_was_taken_back_is_not_heard(client, clock):
+    def heard():
+        tracks = ask(client, scene="none", k=100)["tracks"]
+        return {track["track_id"] for track in tracks if track["heard"]}
+
+    before = heard()
+    new = next(track for track in ids(ask(client, scene="none", only="unheard")) if track not in before)
+    say(client, "like", track_id=new)
+    assert heard() == before | {new}
+    clock.now += 1
+    say(client, "unlike", track_id=new)
+    assert heard() == before
+
+
 def test_more_and_less_lean_the_session_and_end_with_it(client, clock, world):
     genre = {row["track_id"]: row["genre"] for row in world.tracks.iter_rows(named=True)}
 
