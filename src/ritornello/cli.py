@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -448,6 +449,16 @@ def export(
 
     check_target("FILE", out)
     typer.echo(f"wrote {export_events(Workspace(root), out):,} events to {out}")
+
+
+@app.command()
+def prune(root: Root) -> None:
+    """Let go of old live events that the log has, so that the service's state does not grow for ever."""
+    from ritornello.serve.prune import prune as let_go
+
+    report = let_go(Workspace(root), now=int(time.time() * 1000))
+    typer.echo(f"let go of {report.events:,} events that the log has, and {report.leftovers:,} leftovers")
+    typer.echo(f"kept {report.kept:,} rows: what is newer, what was not ingested and prepared, what was taken back")
 
 
 @app.command()

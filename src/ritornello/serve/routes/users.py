@@ -76,7 +76,9 @@ def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
     events = [from_live(event) for event in state.events_of(user_id)]
     live = state.user(user_id)
     if not live.is_forgotten:
-        events += from_log(snapshot, user_id, live)
+        known = {(event.track_id, event.at, event.action) for event in events}  # the live ones tell more
+        logged = from_log(snapshot, user_id, live)
+        events += [event for event in logged if (event.track_id, event.at, event.action) not in known]
     return UserExport(user_id=user_id, profile=live.profile, events=sorted(events, key=lambda event: event.at))
 
 

@@ -104,6 +104,22 @@ class State(Protocol):
         """Yield the events of all users, removed ones left out, by user and time."""
         ...
 
+    def old_events(self, before: int) -> Iterator[LiveEvent]:
+        """Yield the events older than a moment, by user and time; none that was taken back, none of a forgotten user."""
+        ...
+
+    def drop_events(self, events: list[LiveEvent]) -> Future[int]:
+        """Let go of events, and of their ids, that the log has; tell how many went. One that was taken back meanwhile stays."""
+        ...
+
+    def drop_leftovers(self, before: int) -> Future[int]:
+        """Let go of what is older than a moment and counts no more: slates, events that marks hide; tell how many rows went."""
+        ...
+
+    def count_rows(self) -> int:
+        """Return how many events, marks and slates are kept."""
+        ...
+
     def forget(self, user_id: str) -> Future[int]:
         """Delete all that is kept of a user, tokens too, and let their log count no more; tell how many events went."""
         ...

@@ -1,6 +1,6 @@
 """Live state in one SQLite file beside the log: many readers, one writer a process, every acknowledged write on disk.
 
-An event's id is remembered for as long as the event is kept, taken back or not: until its user is forgotten.
+An event's id is remembered for as long as the event is kept: until its user is forgotten, or the log has it and it is let go.
 """
 
 import sqlite3
@@ -44,6 +44,7 @@ INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({PLACES}) ON CONFLICT (user_id
 REMOVE = (
     "UPDATE events SET is_removed = 1 WHERE user_id = ? AND track_id = ? AND at = ? AND action = ? AND NOT is_removed"
 )
+DROP = "DELETE FROM events WHERE user_id = ? AND at = ? AND event_id = ? AND NOT is_removed"
 OF_USER = f"""
 SELECT {COLUMNS} FROM events WHERE user_id = ? AND action <> {int(Action.IMPRESSION)} AND NOT is_removed ORDER BY at, event_id
 """
@@ -53,6 +54,14 @@ SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
     SELECT 1 FROM events AS r
     WHERE r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action
 ) ORDER BY user_id, at, event_id
+"""
+# What a mark hides: the events that were taken back, and those that were posted again.
+HIDDEN = """
+at < ? AND event_id <> 'removed ' || action || ' ' || at || ' ' || track_id AND EXISTS (
+    SELECT 1 FROM events AS r
+    WHERE r.user_id = events.user_id AND r.at = events.at
+        AND r.event_id = 'removed ' || events.action || ' ' || events.at || ' ' || events.track_id AND r.is_removed
+)
 """
 
 
@@ -138,9 +147,37 @@ class SQLiteState:
         """Yield what training may learn from."""
         return self._events(KEPT.format("TRUE"))
 
-    def _events(self, query: str, *values: str) -> Iterator[LiveEvent]:
+    def _events(self, query: str, *values: str | int) -> Iterator[LiveEvent]:
         with self._reader() as connection:
             yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
+
+    def old_events(self, before: int) -> Iterator[LiveEvent]:
+        """Yield the events older than a moment that count."""
+        return self._events(KEPT.format("at < ? AND user_id NOT IN (SELECT user_id FROM forgotten)"), before)
+
+    def drop_events(self, events: list[LiveEvent]) -> Future[int]:
+        """Let go of events; see `State`."""
+        keys = [(event.user_id, event.at, event.event_id) for event in events]
+
+        def drop(connection: sqlite3.Connection) -> int:
+            return sum(connection.execute(DROP, key).rowcount for key in keys)
+
+        return self.writer.submit(drop)
+
+    def drop_leftovers(self, before: int) -> Future[int]:
+        """Let go of what counts no more; a mark stays, so that its event stays away."""
+
+        def drop(connection: sqlite3.Connection) -> int:
+            slates = connection.execute("DELETE FROM slates WHERE at < ?", (before,)).rowcount
+            return slates + connection.execute(f"DELETE FROM events WHERE {HIDDEN}", (before,)).rowcount
+
+        return self.writer.submit(drop)
+
+    def count_rows(self) -> int:
+        """Return how many events, marks and slates are kept."""
+        with self._reader() as connection:
+            query = "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM slates)"
+            return int(connection.execute(query).fetchone()[0])
 
     def forget(self, user_id: str) -> Future[int]:
         """Delete all that is kept of a user."""
