@@ -16,6 +16,7 @@ from ritornello.serve.history import histories, moment_of
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import Service
 from ritornello.serve.snapshot import Snapshot
+from ritornello.serve.stages import measured
 from ritornello.serve.state import ShownSlate
 
 
@@ -34,16 +35,17 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     read = time.perf_counter()
     excluded = snapshot.tracks.rows([as_id(track) for track in ask.exclude])
     try:
-        history, slate = request.recommend_from(
-            snapshot.pipeline,
-            history_at,
-            min(ask.k + len(excluded), snapshot.num_tracks),
-            at=at,
-            scene=ask.scene,
-            only=ask.only,
-            settings=settings_of(ask),
-            asked=asked_of(ask, snapshot, live, at),
-        )
+        with measured() as seconds:
+            history, slate = request.recommend_from(
+                snapshot.pipeline,
+                history_at,
+                min(ask.k + len(excluded), snapshot.num_tracks),
+                at=at,
+                scene=ask.scene,
+                only=ask.only,
+                settings=settings_of(ask),
+                asked=asked_of(ask, snapshot, live, at),
+            )
     except ValueError as error:  # a seed, a theme or a playlist that does not exist
         raise RefusedError(400, str(error)) from error
     slate = keep(slate, ~np.isin(slate.track_BK[0], excluded), ask.k)
@@ -51,6 +53,8 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     tracks = told_tracks(snapshot, history, slate)
     service.metrics.stage("history", read - started)
     service.metrics.stage("slate", ranked - read)
+    for name, took in seconds.items():
+        service.metrics.stage(name, took)
     service.metrics.stage("reasons", time.perf_counter() - ranked)
     service.metrics.slate(ask.scene, [name for track in tracks for name in track.channels])
     service.delays.answered(user_id)
