@@ -138,7 +138,7 @@ def test_an_event_that_is_taken_back_meanwhile_stays_so(root):
         state.remove_event("u", "t", 5, int(Action.PLAY)).result()
         assert state.drop_events([old]).result() == 0
         assert state.user("u").removed == {("t", 5, int(Action.PLAY))}
-        assert state.drop_leftovers(10).result() == 1
+        assert state.drop_leftovers(10, 10).result() == 1
         state.add_events([event]).result()
         assert state.user("u").events == []
 

@@ -48,7 +48,7 @@ def prune(workspace: Workspace, *, now: int) -> PruneReport:
     with workspace.lock():  # the log does not change meanwhile
         snapshot = open_snapshot(workspace)
         with open_state(workspace) as state:
-            leftovers = state.drop_leftovers(before).result()
+            leftovers = state.drop_leftovers(before, now).result()
             num_events = 0
             for chunk in chunks(state.old_events(before), CHUNK):
                 for part in chunks(in_log(workspace, snapshot, chunk), GROUP):

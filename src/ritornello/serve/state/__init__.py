@@ -112,8 +112,8 @@ class State(Protocol):
         """Let go of events, and of their ids, that the log has; tell how many went. One that was taken back meanwhile stays."""
         ...
 
-    def drop_leftovers(self, before: int) -> Future[int]:
-        """Let go of what is older than a moment and counts no more: slates, events that marks hide; tell how many rows went."""
+    def drop_leftovers(self, before: int, now: int) -> Future[int]:
+        """Let go of events older than a moment that marks hide, and of slates older than a day; tell how many rows went."""
         ...
 
     def count_rows(self) -> int:

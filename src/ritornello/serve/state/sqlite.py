@@ -57,7 +57,8 @@ SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
 """
 # What a mark hides: the events that were taken back, and those that were posted again.
 HIDDEN = """
-at < ? AND event_id <> 'removed ' || action || ' ' || at || ' ' || track_id AND EXISTS (
+user_id IN (SELECT user_id FROM events WHERE is_removed)
+AND at < ? AND event_id <> 'removed ' || action || ' ' || at || ' ' || track_id AND EXISTS (
     SELECT 1 FROM events AS r
     WHERE r.user_id = events.user_id AND r.at = events.at
         AND r.event_id = 'removed ' || events.action || ' ' || events.at || ' ' || events.track_id AND r.is_removed
@@ -164,11 +165,11 @@ class SQLiteState:
 
         return self.writer.submit(drop)
 
-    def drop_leftovers(self, before: int) -> Future[int]:
+    def drop_leftovers(self, before: int, now: int) -> Future[int]:
         """Let go of what counts no more; a mark stays, so that its event stays away."""
 
         def drop(connection: sqlite3.Connection) -> int:
-            slates = connection.execute("DELETE FROM slates WHERE at < ?", (before,)).rowcount
+            slates = connection.execute("DELETE FROM slates WHERE at < ?", (now - SLATE_DAYS * ONE_DAY_MS,)).rowcount
             return slates + connection.execute(f"DELETE FROM events WHERE {HIDDEN}", (before,)).rowcount
 
         return self.writer.submit(drop)
