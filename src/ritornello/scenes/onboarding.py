@@ -38,21 +38,25 @@ def answer(scene: Scene, pipeline: Pipeline, history: History, k: int, asked: As
     introduced = introduce(history, tracks_of(pipeline, asked.facts, seeds), fewer_than=1)
     introduced = with_picks(pipeline, introduced, asked.facts, asked.picks)
     slate = scene.recommend(pipeline, introduced, k, asked)
-    count_B = (history.track_BL != PADDING).sum(axis=1).tolist()
     told_B = tuple(
-        note(told_of(count, seeds=seeds, picks=asked.picks), said)
-        for count, said in zip(count_B, slate.note_B or ("",) * len(history), strict=True)
+        note(told_of(own, begun, seeds), said)
+        for own, begun, said in zip(
+            num_events(history), num_events(introduced), slate.note_B or ("",) * len(history), strict=True
+        )
     )
     return introduced, replace(slate, heard_BK=is_heard(history, slate.track_BK), note_B=told_B)
 
 
-def told_of(num_events: int, *, seeds: tuple[str, ...], picks: tuple[str, ...]) -> str:
-    """Return what somebody is told who has so many events of their own."""
-    if num_events == 0:
-        return PICKED
-    if picks and num_events < ENOUGH_EVENTS:
-        return BEGUN
-    return IGNORED if seeds else ""
+def told_of(own: int, begun: int, seeds: tuple[str, ...]) -> str:
+    """Return what somebody is told who has so many own events, and so many with what was picked before them."""
+    if begun > own:
+        return BEGUN if own else PICKED
+    return IGNORED if seeds and own else ""
+
+
+def num_events(history: History) -> list[int]:
+    """Return the number of events of each row."""
+    return [int(number) for number in (history.track_BL != PADDING).sum(axis=1)]
 
 
 def with_picks(pipeline: Pipeline, history: History, facts: Facts, picks: tuple[str, ...]) -> History:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from ritornello.artifacts import Workspace
@@ -70,6 +71,14 @@ def test_picks_count_less_with_every_event_and_then_no_more(client, clock):
     assert last["notes"] == []
     create(client, picks=[])
     assert ids(ask(client)) == ids(last)
+
+
+def test_picks_that_the_catalogue_has_lost_are_left_out(client):
+    plain = ask(client, scene="daily_mix")
+    state = client.app.state.service.state
+    state.change_profile(USER, lambda profile: msgspec.structs.replace(profile, picks=("artist:gone",))).result()
+    lost = ask(client, scene="daily_mix")
+    assert (ids(lost), lost["notes"]) == (ids(plain), plain["notes"])
 
 
 def test_an_explanation_knows_the_picks(client):
