@@ -30,7 +30,9 @@ app = typer.Typer(add_completion=False)
 def measure(  # noqa: PLR0913, PLR0917 - the command line itself
     data: Annotated[Path, typer.Option(exists=True, help="Listening events as Parquet, or a workspace.")],
     out: Annotated[Path, typer.Option(help="Parquet file of values; rows are added.")],
-    rankers: Annotated[str, typer.Option(help="NAME or NAME:LABEL={settings as JSON}, several with ;")] = "trees;multipath",
+    rankers: Annotated[
+        str, typer.Option(help="NAME or NAME:LABEL={settings as JSON}, several with ;")
+    ] = "trees;multipath",
     seeds: Annotated[str, typer.Option(help="For rankers whose result hangs on one.")] = "1,2,3",
     cuts: Annotated[str, typer.Option(help="Days before T, one window each.")] = "0,14,28,42",
     config: Annotated[Path | None, typer.Option(help="As for ritornello train.")] = None,

@@ -446,6 +446,8 @@ def test_tokens_live_events_and_forgetting(
     assert len(capsys.readouterr().out.strip()) == 36
     assert run(monkeypatch, "export", copy, tmp_path / "live.parquet") == 0
     assert pl.read_parquet(tmp_path / "live.parquet").is_empty()
+    assert run(monkeypatch, "prune", copy) == 0
+    assert "let go of 0 events" in capsys.readouterr().out
     assert run(monkeypatch, "forget", copy, users[0]) == 0
     assert "run `ritornello prepare" in " ".join(capsys.readouterr().out.split())
     assert run(monkeypatch, "forget", copy, users[0]) == 0
@@ -463,6 +465,7 @@ def test_tokens_live_events_and_forgetting(
         (["token", "WS", " "], "USER is blank"),
         (["forget", "NOWHERE", "somebody"], "there is no workspace"),
         (["export", "WS", "NOWHERE/live.parquet"], "there is no folder"),
+        (["prune", "NOWHERE"], "there is no workspace"),
     ],
 )
 def test_what_the_service_cannot_do_is_one_line(

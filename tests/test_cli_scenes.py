@@ -53,6 +53,19 @@ def test_every_scene_writes_the_promised_columns(
     assert said in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_the_daily_mix_is_of_the_day_in_a_time_zone(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mix(*options: str) -> list[str]:
+        out = tmp_path / "list.parquet"
+        arguments = ("--scene", "daily_mix", "--user", "A-01", "--at", "2024-03-30T20:00", *options, "--out", out)
+        assert run(monkeypatch, "recommend", workspace, *arguments) == 0
+        return pl.read_parquet(out)["track_id"].to_list()
+
+    assert mix() == mix("--time-zone", "UTC") == mix("--time-zone", "Europe/London")
+    assert mix("--time-zone", "Asia/Tokyo") != mix(), "there it is tomorrow"
+
+
 def test_playlists_are_ranked_where_none_is_named(
     workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +102,14 @@ def test_a_list_becomes_a_file_for_players(
         (
             ["--scene", "daily_mix", "--theme", "jazz"],
             "--theme does not go with --scene daily_mix: allowed with themed",
+        ),
+        (
+            ["--scene", "daily_mix", "--time-zone", "Mars/Olympus"],
+            "time zone 'Mars/Olympus' is unknown: allowed are IANA",
+        ),
+        (
+            ["--scene", "similar", "--time-zone", "Asia/Tokyo"],
+            "--time-zone does not go with --scene similar: allowed with daily_mix",
         ),
         (["--scene", "none", "--block", "artist:x"], "--block does not go with --scene none"),
         (["--scene", "similar", "--block", "x"], "--block is 'x': allowed are track:, artist:, album: or genre:"),

@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ritornello import rank, recall
+from ritornello import rank, recall, smoke
 from ritornello.artifacts import Workspace, read_manifest, replace_folder, write_atomic, write_manifest
 from ritornello.config import Config
 from ritornello.data.features import TrackStats
 from ritornello.data.ids import hash_ids
-from ritornello.data.prepare import Prepared
+from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.pipeline import Pipeline
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")  # a folder's plain name: nothing outside `bundles/` is ever read
@@ -48,7 +48,11 @@ class Bundle:
 
 
 def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: Prepared, at: int) -> str:
-    """Write the pipeline as a bundle, check that it reads back, and make it the served one; return its version."""
+    """Write the pipeline as a bundle, check that it reads back and answers, and make it the served one; return its version.
+
+    Raises:
+        ValueError: when it does not: what was served goes on.
+    """
     num_tracks = len(pipeline.stats.value_TF) - 1
     with workspace.lock():
         draft = workspace.bundles / ".draft"
@@ -66,10 +70,27 @@ def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: 
             write_manifest(folder, facts)
             content = sha256((folder / "manifest.json").read_bytes()).hexdigest()[:10]
         version = f"{datetime.fromtimestamp(at / 1000, UTC):%Y%m%d-%H%M%S}-{content}"
-        read_bundle(draft, prepared)
+        try:
+            check_answers(draft, version, prepared)
+        except ValueError:
+            shutil.rmtree(draft)
+            raise
         place(draft, workspace.bundles / version)
         write_atomic(workspace.bundles / "current", version)
     return version
+
+
+def check_answers(folder: Path, version: str, prepared: Prepared) -> None:
+    """Read a bundle as a service does, and refuse it where it cannot answer requests.
+
+    Raises:
+        ValueError: naming the bundle and what went wrong.
+    """
+    try:
+        smoke.check(read_bundle(folder, prepared).pipeline, prepared)
+    except Exception as error:  # of whatever kind: nobody is to be served by it
+        what = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"bundle {version} is not published: {what}") from error
 
 
 def place(draft: Path, folder: Path) -> None:
@@ -205,7 +226,7 @@ def switch(workspace: Workspace, version: str | None) -> str:
     """Serve another bundle: the version named, or the one published before the served one (the last, if none is served).
 
     Raises:
-        ValueError: when there is no such bundle, or it is corrupt.
+        ValueError: when there is no such bundle, or it is corrupt, stale, or does not answer: what was served goes on.
     """
     if not workspace.bundles.is_dir():
         raise ValueError(f"{workspace.root} has no trained bundle: run `ritornello train {workspace.root}` first")
@@ -214,6 +235,6 @@ def switch(workspace: Workspace, version: str | None) -> str:
         names = [name for name, _ in list_bundles(workspace)]
         if version not in names:
             raise ValueError(f"no bundle {version!r}; there are {', '.join(names) or 'none'}")
-        read_manifest(workspace.bundles / version)
+        check_answers(workspace.bundles / version, version, load_prepared(workspace))
         write_atomic(workspace.bundles / "current", version)
     return version

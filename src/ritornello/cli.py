@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -288,6 +289,9 @@ def recommend(
     ] = [],  # noqa: B006
     hide_heard_days: Annotated[float, typer.Option(help="Leave out what was heard in so many days.", min=0)] = 0.0,
     explicit: Annotated[bool, typer.Option(help="Whether tracks marked as explicit are welcome.")] = True,
+    time_zone: Annotated[
+        str, typer.Option(help="For daily_mix: whose day it is, as in Europe/Paris; default: UTC.")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="A .parquet file or, for one list, .jspf, .m3u8, .xspf; default: print.")
     ] = None,
@@ -295,9 +299,10 @@ def recommend(
     """Recommend tracks to one user or to many."""
     from ritornello import listing, request
     from ritornello.scenes import Asked
+    from ritornello.scenes.days import UTC_ZONE
 
     check_recommend(scene, only, familiarity)
-    given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block}
+    given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block, "--time-zone": time_zone}
     listing.check_asked(scene, given | {"--hide-heard-days": hide_heard_days, "--no-explicit": not explicit})
     if out is not None:
         listing.check_out(out, is_one=users is None, scene=scene, playlist=playlist)
@@ -313,7 +318,14 @@ def recommend(
         )
     asked = None
     if scene != "none":
-        asked = Asked(facts=served.facts, rules=rules, seeds=tuple(seed), theme=theme, playlist=playlist)
+        asked = Asked(
+            facts=served.facts,
+            rules=rules,
+            seeds=tuple(seed),
+            theme=theme,
+            playlist=playlist,
+            time_zone=time_zone or UTC_ZONE,
+        )
     with progress_bars():
         if scene == "playlists" and not playlist:
             ranked = request.rank_playlists(served, user_U, k, at=at_ms, asked=asked)
@@ -448,6 +460,16 @@ def export(
 
     check_target("FILE", out)
     typer.echo(f"wrote {export_events(Workspace(root), out):,} events to {out}")
+
+
+@app.command()
+def prune(root: Root) -> None:
+    """Let go of old live events that the log has, so that the service's state does not grow for ever."""
+    from ritornello.serve.prune import prune as let_go
+
+    report = let_go(Workspace(root), now=int(time.time() * 1000))
+    typer.echo(f"let go of {report.events:,} events that the log has, and {report.leftovers:,} leftovers")
+    typer.echo(f"kept {report.kept:,} rows: what is newer, what was not ingested and prepared, what was taken back")
 
 
 @app.command()

@@ -4,7 +4,7 @@ U users asked for, K slate length.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +19,10 @@ from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
-from ritornello.scenes import NOTHING, Asked
+from ritornello.rerank.rules import Rules
+from ritornello.scenes import NOTHING, Asked, Scene, as_ruled
 from ritornello.scenes.onboarding import answer
+from ritornello.scenes.plain import Plain
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
 from ritornello.schema import (
     ARTIST_NAME,
@@ -111,10 +113,9 @@ def recommend_from(
     check_k(k, pipeline)
     check_wish(scene, only, settings)
     if scene == "none":
-        history = history_at(at)
-        return history, pipeline.recommend(history, k, only=only)
-    made = scenes.make(scene, settings)
-    return answer(made, pipeline, history_at(made.moment(at)), k, asked)
+        asked = replace(asked, rules=Rules(playable=False))  # it takes no rules of a request
+    made: Scene = Plain(only) if scene == "none" else scenes.make(scene, settings)
+    return answer(made, pipeline, history_at(made.moment(at, asked.time_zone)), k, as_ruled(asked, at))
 
 
 def rank_playlists(served: Served, user_U: Int32, k: int, *, at: int, asked: Asked | None = None) -> RankedPlaylists:

@@ -43,7 +43,7 @@ def posted(draw: st.DrawFn) -> list[LiveEvent]:
             st.tuples(
                 st.sampled_from(["favourite", "pair-first", "A-01", "not-in-the-catalogue"]),
                 st.integers(-90_000, 5).map(lambda minutes: minutes * ONE_MINUTE_MS),
-                st.sampled_from([Action.PLAY, Action.LIKE, Action.IMPRESSION, Action.DISLIKE]),
+                st.sampled_from([Action.PLAY, Action.LIKE, Action.UNLIKE, Action.IMPRESSION, Action.DISLIKE]),
                 st.one_of(st.none(), st.integers(0, 300_000)),
                 st.one_of(st.none(), st.integers(0, 300_000)),
             ),

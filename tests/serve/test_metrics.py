@@ -30,7 +30,7 @@ def test_numbers_move_with_what_happens(client, number):
     assert number('ritornello_answers_total{route="/v1/recommend",status="400"}') == 1
     assert number('ritornello_request_seconds_count{route="/v1/users/{user_id}/export"}') == 1
     assert number("ritornello_event_to_slate_seconds_count") == 1
-    for stage in ("history", "slate", "reasons"):
+    for stage in ("history", "slate", "recall", "merge", "rank", "rerank", "reasons"):
         assert number(f'ritornello_stage_seconds_count{{stage="{stage}"}}') == 2
     assert number('ritornello_slate_tracks_total{channel="popular"}') > 0
     assert number('ritornello_channel_quota{channel="popular"}') > 0

@@ -20,9 +20,18 @@ from ritornello.serve.bodies import (
     SlateAnswer,
     TrackAnswer,
     TracksAnswer,
-    UserExport,
 )
 from ritornello.serve.limits import MAX_BODY
+from ritornello.serve.user_bodies import (
+    BlockBody,
+    FeedbackAnswer,
+    FeedbackBody,
+    RulesAnswer,
+    RulesBody,
+    UserAnswer,
+    UserBody,
+    UserExport,
+)
 
 EXAMPLES = 60
 
@@ -59,6 +68,9 @@ def test_answers_are_what_the_document_says(client, document):
         TracksAnswer: client.get("/v1/tracks?query=a"),
         BundlesAnswer: client.get("/v1/bundles"),
         Ready: client.get("/ready"),
+        UserAnswer: client.post("/v1/users", json={"user_id": "u"}),
+        FeedbackAnswer: client.post("/v1/feedback", json={"user_id": "u", "kind": "like", "track_id": "favourite"}),
+        RulesAnswer: client.get("/v1/users/favourite-user/rules"),
         Removed: client.delete("/v1/users/u"),
         Problem: client.get("/v1/tracks/nowhere"),
     }
@@ -73,8 +85,18 @@ words = st.one_of(
 )
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), words)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3))
-FIELDS = sorted({*Ask.__struct_fields__, *EventBody.__struct_fields__})
-GOOD = {"user_id": "favourite-user", "track_id": "favourite", "k": 5, "action": "play"}
+READ = (Ask, EventBody, RulesBody, BlockBody, UserBody, FeedbackBody)
+FIELDS = sorted({name for body in READ for name in body.__struct_fields__})
+WITH_BODY = [
+    ("POST", "/v1/recommend"),
+    ("POST", "/v1/events"),
+    ("POST", "/v1/events/batch"),
+    ("PUT", "/v1/users/u/rules"),
+    ("POST", "/v1/users/u/rules/blocks"),
+    ("POST", "/v1/users"),
+    ("POST", "/v1/feedback"),
+]
+GOOD = {"user_id": "favourite-user", "track_id": "favourite", "k": 5, "action": "play", "kind": "like"}
 
 
 @st.composite
@@ -95,10 +117,10 @@ def accepted(answer) -> None:
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=bodies(), path=st.sampled_from(["/v1/recommend", "/v1/events", "/v1/events/batch"]))
-def test_no_body_breaks_the_service(client, body, path):
+@given(body=bodies(), asked=st.sampled_from(WITH_BODY))
+def test_no_body_breaks_the_service(client, body, asked):
     assert len(body) < MAX_BODY
-    accepted(client.post(path, content=body))
+    accepted(client.request(*asked, content=body))
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -113,6 +135,8 @@ def test_no_parameter_breaks_the_service(client, data, user_id, track_id):
                 ("GET", f"/v1/users/{user}/export"),
                 ("DELETE", f"/v1/users/{user}"),
                 ("DELETE", f"/v1/users/{user}/events?track_id={track}&at={at}&action=play"),
+                ("GET", f"/v1/users/{user}/rules"),
+                ("DELETE", f"/v1/users/{user}/rules/blocks?kind=track&id={track}"),
                 ("GET", f"/v1/explain?user_id={user}&track_id={track}"),
                 ("GET", f"/v1/tracks/{track}"),
                 ("GET", f"/v1/tracks?query={track}&limit={at}"),

@@ -1,7 +1,7 @@
 """A history as the sequence rankers read it: one sequence per behaviour, the newest events of each.
 
-Full plays, likes, additions to playlists, what was shared or kept, searches, and what was turned away from (skips, dislikes): each
-tells something else, and the rare ones would drown among the plays. B batch, L events of a domain, F features.
+Full plays, likes, additions to playlists, what was shared or kept, searches, and what was turned away from (skips, dislikes):
+each tells something else, and the rare ones would drown among the plays. B batch, L events of a domain, F features.
 """
 
 from dataclasses import dataclass, fields
@@ -89,7 +89,8 @@ def members(history: History, name: str) -> Bool:
         return np.asarray(is_play_BL & ~is_turned_away_BL & (history.track_BL != PADDING))
     if name == "skip":
         return np.asarray((is_turned_away_BL | (history.action_BL == Action.DISLIKE)) & (history.track_BL != PADDING))
-    return np.isin(history.action_BL, [int(action) for action in ACTIONS[name]]) & (history.track_BL != PADDING)
+    is_act_BL = np.isin(history.action_BL, [int(action) for action in ACTIONS[name]])
+    return np.asarray(is_act_BL & (history.track_BL != PADDING))
 
 
 def newest(track_BL: Int32, feature_BLF: NDArray[np.uint8], age_BL: Float32, is_member_BL: Bool, length: int) -> Domain:

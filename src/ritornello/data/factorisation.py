@@ -8,8 +8,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from ritornello.contracts import Float32
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import sum_pairs
 from ritornello.schema import ONE_DAY_MS
 
@@ -28,7 +27,7 @@ def factorise(
     """Return the vectors [T, D] of `size` tracks; ages count from each user's own newest listen."""
     from implicit.cpu.als import AlternatingLeastSquares  # training only: serving needs no implicit
 
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     user_E, at_E = sequences.user_E[is_used_E], sequences.at_E[is_used_E]
     newest_U = np.zeros(sequences.num_users + 1, np.int64)
     np.maximum.at(newest_U, user_E, at_E)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Candidates, Float32, History, Int32, RankBatch, Spaces
 from ritornello.data.labels import is_finish, is_listen, is_skip
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS, PADDING
 
 DECAYS = (0.3, 0.5, 0.8, 1.2)
@@ -39,7 +39,7 @@ def fit_track_stats(sequences: Sequences, at: int, artist_T: Int32, *, clock: bo
 
     `artist_T` has a row for every track that is known by then, played or not.
     """
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     track_E, user_E = sequences.track_E[is_used_E], sequences.user_E[is_used_E]
     age_days_E = (at - sequences.at_E[is_used_E]) / ONE_DAY_MS
     size = len(artist_T)

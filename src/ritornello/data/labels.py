@@ -67,15 +67,41 @@ def is_listen(action_E: Int8, play_ratio_E: Float32) -> Bool:
     return is_listen_E
 
 
+def is_undone(row_E: NDArray[np.integer], track_E: NDArray[np.int32], action_E: Int8) -> Bool:
+    """Tell which likes were taken back by a later unlike of the same row and track; events of a row are in order of time.
+
+    Here alone it is decided what an unlike means. A like that was taken back is no sign of taste, wherever likes count.
+
+    >>> row, track, like, unlike = np.zeros(4, np.int32), np.array([7, 8, 7, 7], np.int32), 3, 4
+    >>> is_undone(row, track, np.array([like, like, unlike, like], np.int8)).tolist()
+    [True, False, False, False]
+    """
+    is_undone_E = np.zeros(len(action_E), bool)
+    if not (action_E == Action.UNLIKE).any():
+        return is_undone_E
+    place_V = np.flatnonzero((action_E == Action.LIKE) | (action_E == Action.UNLIKE))
+    order_V = np.lexsort((place_V, track_E[place_V], row_E[place_V]))
+    place_V = place_V[order_V]
+    is_first_V = np.r_[True, (np.diff(row_E[place_V]) != 0) | (np.diff(track_E[place_V]) != 0)]
+    group_V = np.cumsum(is_first_V) - 1
+    last_G = np.maximum.reduceat(np.where(action_E[place_V] == Action.UNLIKE, place_V, -1), np.flatnonzero(is_first_V))
+    is_undone_E[place_V[(action_E[place_V] == Action.LIKE) & (place_V < last_G[group_V])]] = True
+    return is_undone_E
+
+
 def disliked(action_E: Int8, track_E: NDArray[np.int32], at_E: Int64) -> NDArray[np.int32]:
-    """Return the tracks of one user whose last verdict is a dislike; a later like takes it back.
+    """Return the tracks of one user whose last verdict is a dislike; a later like takes it back, unless an unlike undoes it.
 
     >>> disliked(np.array([5, 5, 3], np.int8), np.array([7, 8, 8], np.int32), np.array([1, 2, 3])).tolist()
     [7]
+    >>> disliked(np.array([5, 3, 4], np.int8), np.array([8, 8, 8], np.int32), np.array([1, 2, 3])).tolist()
+    [8]
     """
+    order_E = np.argsort(at_E, kind="stable")
+    action_E, track_E = action_E[order_E], track_E[order_E]
     is_verdict_E = np.isin(action_E, [int(Action.LIKE), int(Action.DISLIKE)])
-    track_V, action_V = track_E[is_verdict_E], action_E[is_verdict_E]
-    order_V = np.argsort(at_E[is_verdict_E], kind="stable")[::-1]
-    last, first_index = np.unique(track_V[order_V], return_index=True)
-    track_D: NDArray[np.int32] = last[action_V[order_V][first_index] == Action.DISLIKE]
+    is_verdict_E &= ~is_undone(np.zeros(len(track_E), np.int32), track_E, action_E)
+    track_V, action_V = track_E[is_verdict_E][::-1], action_E[is_verdict_E][::-1]
+    last, first_index = np.unique(track_V, return_index=True)
+    track_D: NDArray[np.int32] = last[action_V[first_index] == Action.DISLIKE]
     return track_D

@@ -47,7 +47,7 @@ def outcomes_of_plays(sequences: Sequences) -> Float32:
 
 
 def plays_acted_on(sequences: Sequences) -> Int64:
-    """Return for each event the position of the latest play of its track by its user in its session, itself included; else -1."""
+    """Return for each event the position of the latest play of its track in its session, itself included; else -1."""
     position_E = np.arange(len(sequences))
     key_E = (sequences.user_E.astype(np.int64) << 32) | sequences.session_E
     order_E = np.lexsort((position_E, sequences.track_E, key_E))

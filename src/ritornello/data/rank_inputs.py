@@ -24,7 +24,7 @@ def inputs_of(
     bins: Bins,
     least: int = 1,
 ) -> Arrays:
-    """Return candidates (vector, key, feature), the context of each request, and each domain's events (place, key, feature, age).
+    """Return candidates (vector, key, feature), the context of each request, each domain's events (place, key, feature, age).
 
     The context holds the bins of the features that are the same for all candidates of a request: those of user and moment.
 

@@ -5,13 +5,14 @@ The one history encoder of the project. Training windows, evaluation at a moment
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Float32, History, Int8, Int32, Int64
+from ritornello.contracts import Bool, Float32, History, Int8, Int32, Int64
+from ritornello.data.labels import is_listen, is_undone
 from ritornello.data.sessions import number_sessions
 from ritornello.schema import Action
 
@@ -87,6 +88,14 @@ def from_events(
     )
 
 
+def listens(sequences: Sequences) -> Bool:
+    """Tell which events say that the user took to the track, by all that the sequences know: a like may be undone later."""
+    is_listen_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    if not (sequences.action_E == Action.UNLIKE).any():
+        return is_listen_E
+    return np.asarray(is_listen_E & ~is_undone(sequences.user_E, sequences.track_E, sequences.action_E))
+
+
 def encode(
     sequences: Sequences,
     user_B: NDArray[np.integer],
@@ -97,7 +106,29 @@ def encode(
 ) -> History:
     """Encode what each user did strictly before `as_of_B`, or the events before position `end_B` where given.
 
-    `max_events` keeps the newest that many; users out of range have no events.
+    `max_events` keeps the newest that many; users out of range have no events. A like that was undone by then is told as the
+    unlike that followed: it happened, and says nothing of the user's taste.
+    """
+    history = encode_as_logged(sequences, user_B, as_of_B, end_B=end_B, max_events=max_events)
+    if not (history.action_BL == Action.UNLIKE).any():
+        return history
+    row_E, slot_E = np.nonzero(history.track_BL)
+    is_undone_E = is_undone(row_E, history.track_BL[row_E, slot_E], history.action_BL[row_E, slot_E])
+    action_BL = history.action_BL.copy()
+    action_BL[row_E[is_undone_E], slot_E[is_undone_E]] = Action.UNLIKE
+    return replace(history, action_BL=action_BL)
+
+
+def encode_as_logged(
+    sequences: Sequences,
+    user_B: NDArray[np.integer],
+    as_of_B: Int64,
+    *,
+    end_B: Int64 | None = None,
+    max_events: int | None = None,
+) -> History:
+    """Encode events as `encode` does, each like as it was: for a window that stands for many moments, of which some came before
+    the unlike.
     """
     known_B = np.where((user_B > 0) & (user_B <= sequences.num_users), user_B, 0).astype(np.int32)
     start_B = sequences.start_U[known_B]

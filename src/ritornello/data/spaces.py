@@ -1,7 +1,7 @@
 """The spaces in which tracks are near or far: the track's own place, and where its artist, album, genre and language lie.
 
-A track's place comes from who played what before a moment (data/factorisation.py); an artist lies in the middle of its tracks. The
-places of a later moment are turned onto those of an earlier one, so that a model that learned on the one reads the other.
+A track's place comes from who played what before a moment (data/factorisation.py); an artist lies in the middle of its tracks.
+The places of a later moment are turned onto those of an earlier one, so that a model that learned on the one reads the other.
 T tracks, D dimensions of a place, A attributes, S values of an attribute, N tracks asked for.
 """
 
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ritornello.contracts import ATTRIBUTES, Float32, Int32, Spaces
 from ritornello.data.factorisation import factorise, turned, unit
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 
 SPACES = ("track", *ATTRIBUTES)
 DIM, REGULARIZATION, ALPHA, ITERATIONS, HALF_LIFE_DAYS = 32, 200.0, 80.0, 10, 120.0
@@ -21,7 +20,7 @@ DIM, REGULARIZATION, ALPHA, ITERATIONS, HALF_LIFE_DAYS = 32, 200.0, 80.0, 10, 12
 def fit_spaces(sequences: Sequences, knowledge: Knowledge, *, seed: int, onto: Spaces | None = None) -> Spaces:
     """Place the tracks of `knowledge` by what is in `sequences`, both as of one moment."""
     size = knowledge.num_tracks + 1
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     place_TD = np.zeros((size, DIM), np.float32)
     if is_used_E.any():
         place_TD = unit(

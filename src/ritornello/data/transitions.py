@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import Bool, Float32, Int32
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import inverse, keep_best, scale_rows, sum_pairs
 from ritornello.schema import PADDING
 
@@ -20,7 +19,7 @@ def chances(sequences: Sequences, size: int, *, lags: int, keep: int) -> csr_arr
 
     The `keep` likeliest of each track; a track that was followed less than once has chances that sum to less than 1.
     """
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     key_E = ((sequences.user_E.astype(np.int64) << 32) | sequences.session_E)[is_used_E]
     track_E = sequences.track_E[is_used_E]
     before: list[NDArray[np.int32]] = []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Bool
 from ritornello.data import split
-from ritornello.data.labels import LISTENS
+from ritornello.data.labels import LISTENS, is_undone
 from ritornello.data.sequence import Sequences
 from ritornello.data.sessions import number_sessions
 from ritornello.evaluation.scoring import Targets
@@ -93,6 +93,7 @@ def split_window(sequences: Sequences, at: int, length_ms: int, *, min_item: int
             f"least {min_user} events before it, of a track with at least {min_item}"
         )
     is_listen_E = np.isin(known.action_E, [int(action) for action in LISTENS])
+    is_listen_E &= ~is_undone(known.user_E, known.track_E, known.action_E)
     heard = np.unique(known.user_E[is_listen_E] * size + known.track_E[is_listen_E])
     user_R, row_P = np.unique(played_P // size, return_inverse=True)
     return Window(

@@ -1,7 +1,7 @@
 """The chain of behaviour: heads whose products are the probabilities of its links (ESMM: Ma et al. 2018).
 
-play > finish > like, and beside them an addition to a playlist, a skip and the listened share, each given the play. Every link learns
-from all candidates through the products, not only from those that got so far. B requests, N candidates, T outcomes,
+play > finish > like, and beside them an addition to a playlist, a skip and the listened share, each given the play. Every link
+learns from all candidates through the products, not only from those that got so far. B requests, N candidates, T outcomes,
 H heads: what the order is learned from, then the outcomes.
 """
 

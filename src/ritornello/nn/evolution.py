@@ -1,7 +1,7 @@
 """Interest evolution (DIEN: Zhou et al. 2019) for music: repeats stay, real skips teach, time and listened share gate.
 
-A GRU reads the events; an auxiliary loss makes each of its states tell the next event from what the user really skipped. A second
-one, the AUGRU, walks over these states once for every candidate, and takes in each as far as the candidate attends to it
+A GRU reads the events; an auxiliary loss makes each of its states tell the next event from what the user really skipped. A
+second one, the AUGRU, walks over these states once for every candidate, and takes in each as far as the candidate attends to it
 and as its gap and listened share let it. B requests, N candidates, L events walked over, E width, D dimensions of a place.
 """
 
@@ -38,7 +38,7 @@ class Walk(nn.Module):
             nn.init.orthogonal_(part)
 
     def forward(self, input_BLE: Tensor, hold_BNL: Tensor) -> Tensor:
-        """Return the states after each event [B, N, L, E]; `hold_BNL` multiplies the update gate, 0 leaves the state as it is."""
+        """Return the states after each event [B, N, L, E]; `hold_BNL` multiplies the update gate, 0 leaves the state alone."""
         input_BLE3 = self.from_input(input_BLE)
         state_BNE = torch.zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
         states = []
@@ -76,7 +76,7 @@ class Evolution(nn.Module):
     def states(self, event_BLE: Tensor, is_event_BL: Tensor) -> Tensor:
         """Return the interest after each of the newest events [B, L, E]."""
         newest_BLE = event_BLE[:, -self.length :]
-        return self.extract(newest_BLE, is_event_BL[:, None, -self.length :].float())[:, 0]
+        return torch.as_tensor(self.extract(newest_BLE, is_event_BL[:, None, -self.length :].float())[:, 0])
 
     def forward(self, target_BNE: Tensor, event_BLE: Tensor, feature_BLF: Tensor, is_event_BL: Tensor) -> Tensor:
         """Return the evolved interests [B, N, E]."""
@@ -97,7 +97,7 @@ class Evolution(nn.Module):
     def auxiliary(
         self, event_BLE: Tensor, is_event_BL: Tensor, place_BLD: Tensor, skipped_BKD: Tensor, is_skip_BK: Tensor
     ) -> Tensor:
-        """Return the loss of telling each next event from what was skipped; from the next listener's events where nothing was."""
+        """Return the loss of telling each next event from what was skipped, or from another listener's where nothing was."""
         state_BLD = self.foretell(self.states(event_BLE, is_event_BL))[:, :-1]
         next_BLD = place_BLD[:, -self.length :][:, 1:]
         is_pair_BL = is_event_BL[:, -self.length :][:, 1:] & is_event_BL[:, -self.length :][:, :-1]

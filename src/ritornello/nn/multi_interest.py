@@ -154,10 +154,10 @@ def optimise(model: MultiInterest, sequences: Sequences, at: int, heldout: Heldo
     return train(
         model,
         task,
-        epoch=lambda number: request_batches(  # type: ignore[arg-type, return-value]  # the loop reads no more than is there
+        epoch=lambda number: request_batches(
             heldout.known, windows, played_N, config, seed=config.seed * 1_000_003 + number
         ),
-        loss_of=loss_of,  # type: ignore[arg-type]
+        loss_of=loss_of,
         validate=(lambda: heldout.ndcg(scorer(model, config), folds=config.folds)) if len(heldout.user_R) else None,
     )
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from ritornello.contracts import Float32
 from ritornello.data import split, transitions
 from ritornello.data.factorisation import factorise, turned, unit
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.schema import ONE_DAY_MS
 
 
@@ -68,12 +67,12 @@ def follow_tracks(sequences: Sequences, size: int, *, folds: int) -> list[csr_ar
 
 def turned_places(place_TE: Float32, onto_TE: Float32) -> Float32:
     """Return places turned onto others, heights as they are."""
-    return np.c_[turned(place_TE[:, :-1], onto_TE[:, :-1]), place_TE[:, -1:]]
+    return np.asarray(np.c_[turned(place_TE[:, :-1], onto_TE[:, :-1]), place_TE[:, -1:]], dtype=np.float32)
 
 
 def place(sequences: Sequences, size: int, config: Placing) -> Float32:
     """Return directions of length 1 and heights [T, D + 1]; zeros where nobody has played."""
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     count_T = np.bincount(sequences.track_E[is_used_E], minlength=size)
     near_TD = noise(size, config.dim, seed=config.seed) * config.dim**-0.5
     if config.als and is_used_E.any():
@@ -103,7 +102,7 @@ def trend(sequences: Sequences, at: int, size: int, config: Placing) -> Float32:
 
     Training sees tracks as they were played on average; this moves their heights to how they are played at `at`.
     """
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     track_E = sequences.track_E[is_used_E]
     weight_E = np.exp2(-(at - sequences.at_E[is_used_E]) / (config.trend_half_life_days * ONE_DAY_MS))
     recent_T = np.bincount(track_E, weights=weight_E, minlength=size)

@@ -1,6 +1,6 @@
 """Training of the sequence rankers: requests with a sample of their candidates, all tasks of the chain at once, export to ONNX.
 
-Every epoch draws other unplayed candidates. A tenth of the requests is held out: it stops the training, and calibrates the heads.
+Every epoch draws other unplayed candidates. The requests of some users may be held out, to calibrate the heads on.
 S examples, Q requests, B requests of a batch, N candidates, H heads, T outcomes, F features.
 """
 
@@ -93,7 +93,7 @@ class Reader:
         self.start_Q = np.searchsorted(examples.request_S, np.arange(len(self.requests) + 1))
         self.is_sure_S = examples.label_S | (examples.outcome_ST[:, PLAY] > 0) | (examples.weight_S == 1.0)
 
-    def batch(self, request_B: NDArray[np.integer], chosen_S: Bool) -> RankingBatch:
+    def batch(self, request_B: NDArray[np.int64], chosen_S: Bool) -> RankingBatch:
         """Return the chosen candidates of some requests of one moment."""
         example_B = [
             np.flatnonzero(chosen_S[slice(*self.start_Q[row : row + 2])]) + self.start_Q[row] for row in request_B
@@ -123,7 +123,7 @@ class Reader:
             is_candidate_BN=torch.from_numpy(is_candidate_BN),
         )
 
-    def batches(self, request_R: NDArray[np.integer], *, size: int, unplayed: int, seed: int) -> Iterator[RankingBatch]:
+    def batches(self, request_R: NDArray[np.int64], *, size: int, unplayed: int, seed: int) -> Iterator[RankingBatch]:
         """Yield batches of requests in a random order, each with all that is sure and a sample of its other candidates."""
         generator = np.random.default_rng(seed)
         luck_S = generator.random(len(self.examples.label_S))
@@ -135,8 +135,8 @@ class Reader:
 
 
 def shuffled(
-    request_R: NDArray[np.integer], known_R: NDArray[np.integer], size: int, generator: np.random.Generator
-) -> list[NDArray[np.integer]]:
+    request_R: NDArray[np.int64], known_R: NDArray[np.integer], size: int, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
     """Return groups of requests in a random order; those of a group are of one moment."""
     groups = []
     for known in np.unique(known_R):
@@ -217,7 +217,7 @@ def make(architecture: str, config: "NetworkConfig", shape: Shape) -> nn.Module:
 
 
 def optimise(
-    module: nn.Module, reader: Reader, request_R: NDArray[np.integer], config: "NetworkConfig", *, name: str
+    module: nn.Module, reader: Reader, request_R: NDArray[np.int64], config: "NetworkConfig", *, name: str
 ) -> None:
     """Run the loop."""
     steps = len(
@@ -266,7 +266,7 @@ def with_position(logit_BNH: Tensor, position_BN: Tensor, table: nn.Module) -> T
 
 
 def calibrate(
-    module: nn.Module, reader: Reader, request_R: NDArray[np.integer], config: "NetworkConfig"
+    module: nn.Module, reader: Reader, request_R: NDArray[np.int64], config: "NetworkConfig"
 ) -> NDArray[np.float64]:
     """Return slope and shift of the logit of every probability [2, T], fitted on requests that were held out (Platt 1999).
 

@@ -38,6 +38,11 @@ class RequestBatch:
     is_target_BR: Tensor
     num_tokens: int
 
+    @property
+    def facts(self) -> str:
+        """Say what the batch holds."""
+        return f"{len(self.slot_BL)} requests with {self.num_tokens} events and {len(self.pool_M)} tracks"
+
 
 def repeated(windows: Windows, config: "InterestsConfig") -> Windows:
     """Return each window once for each of its requests: `requests` of them, fewer where it has fewer moments to ask at."""

@@ -5,6 +5,8 @@ the same track, artist or genre counts beside what lies near. B requests, N cand
 place, E of a model, F features.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -26,7 +28,7 @@ class Events(nn.Module):
 
     def forward(self, place_BLD: Tensor, feature_BLF: Tensor) -> Tensor:
         """Return vectors [B, L, E]."""
-        return self.place(place_BLD) + self.feature(feature_BLF)
+        return torch.as_tensor(self.place(place_BLD) + self.feature(feature_BLF))
 
 
 class Context(nn.Module):
@@ -42,7 +44,7 @@ class Context(nn.Module):
 
     def forward(self, bin_BC: Tensor) -> Tensor:
         """Return vectors [B, E]."""
-        return self.table(bin_BC + self.first_C).sum(dim=1)
+        return torch.as_tensor(self.table(bin_BC + self.first_C).sum(dim=1))
 
 
 class Facts(nn.Module):
@@ -89,7 +91,7 @@ class TargetAttention(nn.Module):
         logit_BNL = logit_BNL + self.bias(event_BLE).transpose(1, 2)
         for weight, same_BNL in zip(self.same, same_SBNL, strict=True):
             logit_BNL = logit_BNL + weight * same_BNL
-        return logit_BNL.masked_fill(~is_event_BL[:, None, :], MASKED)
+        return torch.as_tensor(logit_BNL.masked_fill(~is_event_BL[:, None, :], MASKED))
 
     def forward(
         self, target_BNE: Tensor, event_BLE: Tensor, same_SBNL: list[Tensor], is_event_BL: Tensor
@@ -109,7 +111,7 @@ class Tower(nn.Module):
     def __init__(self, sizes: tuple[int, ...], *, dropout: float) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for inner, outer in zip(sizes[:-2], sizes[1:-1], strict=True):
+        for inner, outer in pairwise(sizes[:-1]):
             layers += [nn.Linear(inner, outer), nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ritornello.contracts import Bool, Int32, Int64
 from ritornello.data import own_plays
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences, encode
+from ritornello.data.sequence import Sequences, encode_as_logged, listens
 from ritornello.data.tokens import is_own_search, is_target, requests, tokens
 
 
@@ -111,7 +110,7 @@ def read_batch(
     end_W = windows.end_W
     as_of_W = sequences.at_E[end_W - 1]  # the last event of a window has no request after it: it is a target only
     length = int(windows.length_W.max())
-    history = encode(sequences, windows.user_W, as_of_W, end_B=end_W, max_events=length + 1)
+    history = encode_as_logged(sequences, windows.user_W, as_of_W, end_B=end_W, max_events=length + 1)
     read = tokens(history, source=reading.source, length=length)
     outside_BL = np.arange(length) < length - windows.length_W[:, None]
     track_BL = np.where(outside_BL, 0, read.track_BL)
@@ -161,5 +160,5 @@ def popularity(sequences: Sequences, size: int) -> NDArray[np.float64]:
 
 def played_tracks(sequences: Sequences) -> Int32:
     """Return the tracks that somebody listened to."""
-    is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+    is_used_E = listens(sequences)
     return np.unique(sequences.track_E[is_used_E]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Multipath: several readings of a user's behaviour, fused by a gate (see nn/rankers/multipath.py), and small trees beside them.
+"""Multipath: several readings of a user's behaviour, fused by a gate (nn/rankers/multipath.py), and small trees beside them.
 
 The trees (rank/trees.py) read the features alone; each part's scores are scaled by their spread inside a request before they
 are added.

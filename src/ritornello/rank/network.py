@@ -120,9 +120,8 @@ class Network:
         score_BN = logit_BNH[..., ORDER]
         if self.config.utility:
             probability_BNT = chances(logit_BNH, self.calibration_2T)
-            score_BN = sum(
-                weight * probability_BNT[..., OUTCOMES.index(name)] for name, weight in self.config.utility.items()
-            )
+            weight_T = np.array([self.config.utility.get(name, 0.0) for name in OUTCOMES])
+            score_BN = (probability_BNT @ weight_T).astype(np.float32)
         return np.where(batch.track_BN != PADDING, score_BN, -np.inf).astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -146,12 +145,12 @@ class Network:
 
 
 def chances(logit_BNH: Float32, calibration_2T: NDArray[np.float64]) -> Float32:
-    """Return the probability of every outcome [B, N, T], as products along the chain, calibrated; the share is given the play."""
+    """Return the probability of every outcome [B, N, T], calibrated products along the chain; the share is given the play."""
     log_BNT = log_expit(logit_BNH[..., 1:].astype(np.float64))
     given = [log_BNT[..., outcome] + sum(log_BNT[..., earlier] for earlier in GIVEN[outcome]) for outcome in GIVEN]
     log_BNT = np.minimum(np.stack(given, axis=-1), -1e-9)
     slope_T, shift_T = calibration_2T
-    return expit(slope_T * (log_BNT - np.log(-np.expm1(log_BNT))) + shift_T).astype(np.float32)
+    return np.asarray(expit(slope_T * (log_BNT - np.log(-np.expm1(log_BNT))) + shift_T), dtype=np.float32)
 
 
 def training() -> ModuleType:

@@ -13,8 +13,7 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import cosine_items, empty, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
@@ -44,7 +43,7 @@ class ItemToItem:
         self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+        is_used_E = listens(sequences)
         _, session_E = np.unique(session_keys(sequences)[is_used_E], return_inverse=True)
         shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)
         heard_ST = sum_pairs(session_E, sequences.track_E[is_used_E], np.ones(len(session_E)), shape)
@@ -87,7 +86,7 @@ class CoListen:
         self.links_TT = empty()
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+        is_used_E = listens(sequences)
         shape = (sequences.num_users + 1, sequences.num_tracks + 1)
         heard_UT = sum_pairs(
             sequences.user_E[is_used_E], sequences.track_E[is_used_E], np.ones(int(is_used_E.sum())), shape

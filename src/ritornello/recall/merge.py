@@ -35,8 +35,8 @@ def merge(
 ) -> Candidates:
     """Return the union of each channel's best `quotas[name]` tracks, by reciprocal rank fusion, at most `width` a row.
 
-    `with_heard` adds all that the user ever heard, `track_S` tracks for every row, the same [S] or its own [B, S], whether or not
-    a channel proposes them.
+    `with_heard` adds all that the user ever heard, `track_S` tracks for every row, the same [S] or its own [B, S], whether or
+    not a channel proposes them.
     """
     scores = {name: channel.score(history) for name, channel in channels.items()}
     heard_BT = heard(history, max(score.num_columns for score in scores.values()))

@@ -14,8 +14,7 @@ from scipy.sparse import csr_array, diags_array
 
 from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
@@ -49,7 +48,7 @@ class Neighbours:
         self.unit_TU = empty()
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+        is_used_E = listens(sequences)
         user_E, track_E = sequences.user_E[is_used_E], sequences.track_E[is_used_E]
         at_E = sequences.at_E[is_used_E]
         newest_U = np.zeros(sequences.num_users + 1, np.int64)

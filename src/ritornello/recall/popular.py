@@ -9,8 +9,7 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
@@ -50,7 +49,7 @@ class Popular:
 def decayed_listens(sequences: Sequences, at: int, half_life_days: float) -> Float32:
     """Return each track's listens [T], halved in weight every `half_life_days`."""
     age_days_E = (at - sequences.at_E) / ONE_DAY_MS
-    weight_E = np.exp2(-age_days_E / half_life_days) * is_listen(sequences.action_E, sequences.play_ratio_E)
+    weight_E = np.exp2(-age_days_E / half_life_days) * listens(sequences)
     return np.bincount(sequences.track_E, weights=weight_E, minlength=sequences.num_tracks + 1).astype(np.float32)
 
 

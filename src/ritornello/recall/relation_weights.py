@@ -17,8 +17,7 @@ from scipy.sparse import csr_array
 from ritornello.contracts import Float32, History
 from ritornello.data import split
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences, encode
+from ritornello.data.sequence import Sequences, encode, listens
 from ritornello.data.sparse import values_at
 from ritornello.schema import ONE_DAY_MS
 
@@ -105,7 +104,7 @@ def first_plays(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], History]:
     """Return (row, track) pairs that users first played from `cut` on, and what a sample of users had done before."""
     window = split.between(sequences, cut, at)
-    is_used_E = is_listen(window.action_E, window.play_ratio_E) & (window.track_E <= num_tracks)
+    is_used_E = listens(window) & (window.track_E <= num_tracks)
     size = np.int64(sequences.num_tracks + 1)
     heard_P = np.unique(past.user_E * size + past.track_E)
     new_P = np.setdiff1d(window.user_E[is_used_E] * size + window.track_E[is_used_E], heard_P)

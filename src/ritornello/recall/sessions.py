@@ -12,8 +12,7 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
-from ritornello.data.labels import is_listen
-from ritornello.data.sequence import Sequences
+from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import session_keys
 from ritornello.recall.query import query
@@ -40,7 +39,7 @@ class SessionNeighbours:
         self.norm_TS = empty()
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        is_used_E = is_listen(sequences.action_E, sequences.play_ratio_E)
+        is_used_E = listens(sequences)
         _, session_E = np.unique(session_keys(sequences)[is_used_E], return_inverse=True)
         shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)
         heard_ST = sum_pairs(session_E, sequences.track_E[is_used_E], np.ones(len(session_E)), shape)

@@ -3,7 +3,6 @@
 Every scene applies them, and first. Ids are the catalogue's own. N tracks of a shortlist, S tracks named.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -16,6 +15,8 @@ from ritornello.data.graph import ALBUM, ARTIST, TRACK
 from ritornello.rerank import Shortlist
 from ritornello.schema import GENRE
 
+BlockKind = Literal["track", "artist", "album", "genre"]
+
 NONE = np.zeros(0, np.int32)
 # What a track shares with one that more, or less, is wanted of, and how much that says.
 SHARED = {ARTIST: 1.0, ALBUM: 0.5, GENRE: 0.5}
@@ -24,7 +25,7 @@ SHARED = {ARTIST: 1.0, ALBUM: 0.5, GENRE: 0.5}
 class Block(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that is not to be shown: until a moment (UTC ms), or for good."""
 
-    kind: Literal["track", "artist", "album", "genre"]
+    kind: BlockKind
     id: str
     until: int | None = None
 
@@ -48,10 +49,18 @@ def without(shortlist: Shortlist, banned: Int32) -> Shortlist:
     return shortlist.take(np.flatnonzero(~np.isin(shortlist.track_N, banned)))
 
 
-def blocked(blocks: Iterable[Block], facts: Facts, at: int) -> Int32:
+def in_force(blocks: tuple[Block, ...], at: int) -> tuple[Block, ...]:
+    """Return the blocks that have not ended at a moment.
+
+    >>> in_force((Block("track", "t1", until=10), Block("track", "t2")), 10)
+    (Block(kind='track', id='t2', until=None),)
+    """
+    return tuple(block for block in blocks if block.until is None or at < block.until)
+
+
+def blocked(blocks: tuple[Block, ...], facts: Facts, at: int) -> Int32:
     """Return the tracks that blocks forbid at a moment."""
-    live = [facts.find(block.kind, block.id) for block in blocks if block.until is None or at < block.until]
-    return np.concatenate([NONE, *live])
+    return np.concatenate([NONE, *(facts.find(block.kind, block.id) for block in in_force(blocks, at))])
 
 
 def showable(shortlist: Shortlist, facts: Facts, *, playable: bool, explicit: bool) -> Shortlist:

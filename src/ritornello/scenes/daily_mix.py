@@ -2,8 +2,8 @@
 
 Its promise: distinct tracks, at most `artist_cap` of an artist and none of one artist within `artist_gap`, nothing the
 user dislikes or blocks; the same user and day give the same list, the next day gives another. It is answered from the
-history up to the start of the day (UTC), so that listening to it does not change it. A newcomer gets what people play
-now, a small catalogue a shorter list; both are told in the note.
+history up to the start of the day in the user's own time zone, so that listening to it does not change it. A newcomer gets
+what people play now, a small catalogue a shorter list; both are told in the note.
 """
 
 from typing import Annotated
@@ -18,8 +18,8 @@ from ritornello.rerank.exploration import shuffle_softly
 from ritornello.rerank.familiarity import choose
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
+from ritornello.scenes.days import UTC_ZONE, day_number, start_of_day
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
-from ritornello.schema import ONE_DAY_MS
 
 SEED = 20_200_101
 
@@ -45,8 +45,8 @@ class DailyMix:
     def __init__(self, config: DailyMixConfig) -> None:
         self.config = config
 
-    def moment(self, at: int) -> int:
-        return at - at % ONE_DAY_MS
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
+        return start_of_day(at, zone)
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
@@ -58,7 +58,7 @@ class DailyMix:
 
     def _mix(self, pipeline: Pipeline, history: History, slate: Slate, row: int, k: int, asked: Asked) -> Pick:
         """Return one row's list, in the order to play it."""
-        day = int(history.as_of_B[row]) // ONE_DAY_MS
+        day = day_number(int(history.as_of_B[row]), asked.time_zone)
         generator = np.random.default_rng((SEED, int(history.user_B[row]), day))
         shortlist = ruled(pipeline, history, slate, row, asked)
         shortlist = shuffle_softly(shortlist, self.config.temperature, generator)

@@ -23,6 +23,7 @@ from ritornello.rerank.rules import without
 from ritornello.rerank.session import running, spare, weariness
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
+from ritornello.scenes.days import UTC_ZONE
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
@@ -54,7 +55,7 @@ class PersonalFM:
     def __init__(self, config: PersonalFMConfig) -> None:
         self.config = config
 
-    def moment(self, at: int) -> int:
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
         return at
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:

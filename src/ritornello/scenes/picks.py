@@ -34,23 +34,33 @@ class Pick:
 
 def ruled(pipeline: Pipeline, history: History, slate: Slate, row: int, asked: Asked) -> Shortlist:
     """Return what one row may be shown of its slate, best first."""
+    shortlist = shortlist_of(pipeline, slate, row)
+    return lean(shortlist.take(np.flatnonzero(may_show(history, row, shortlist, asked))), asked.facts, asked.rules)
+
+
+def shortlist_of(pipeline: Pipeline, slate: Slate, row: int) -> Shortlist:
+    """Return the tracks of one row of a slate."""
     index_N = np.flatnonzero(slate.track_BK[row] != PADDING)
     track_N = slate.track_BK[row, index_N]
-    shortlist = Shortlist(
+    return Shortlist(
         index_N=index_N,
         track_N=track_N,
         score_N=slate.score_BK[row, index_N],
         is_heard_N=slate.heard_BK[row, index_N],
         artist_N=pipeline.stats.artist_T[track_N],
     )
-    return lean(shortlist.take(np.flatnonzero(may_show(history, row, shortlist, asked))), asked.facts, asked.rules)
 
 
 def may_show(history: History, row: int, shortlist: Shortlist, asked: Asked) -> Bool:
-    """Tell which tracks neither the user nor the catalogue rules out."""
+    """Tell which tracks the user neither dislikes nor rules out."""
+    banned = disliked(history.action_BL[row], history.track_BL[row], history.at_BL[row])
+    return obeys_rules(history, row, shortlist, asked) & ~np.isin(shortlist.track_N, banned)
+
+
+def obeys_rules(history: History, row: int, shortlist: Shortlist, asked: Asked) -> Bool:
+    """Tell which tracks neither the rules nor the catalogue forbid."""
     rules, facts = asked.rules, asked.facts
-    kept = without(shortlist, disliked(history.action_BL[row], history.track_BL[row], history.at_BL[row]))
-    kept = without(kept, blocked(rules.blocks, facts, int(history.as_of_B[row])))
+    kept = without(shortlist, blocked(rules.blocks, facts, int(history.as_of_B[row])))
     if rules.hide_heard_days:
         kept = without(kept, heard_within(history, row, rules.hide_heard_days))
     kept = showable(kept, facts, playable=rules.playable, explicit=rules.explicit)

@@ -25,6 +25,7 @@ from ritornello.rerank.familiarity import choose
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, standard
 from ritornello.scenes.continuation import ContinuationConfig, continued
+from ritornello.scenes.days import UTC_ZONE
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import most_played, near
 from ritornello.schema import PADDING
@@ -68,7 +69,7 @@ class Playlists:
     def __init__(self, config: PlaylistsConfig) -> None:
         self.config = config
 
-    def moment(self, at: int) -> int:
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
         return at
 
     def rank(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> RankedPlaylists:

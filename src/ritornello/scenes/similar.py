@@ -24,6 +24,7 @@ from ritornello.rerank.rules import likeness
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, standard
+from ritornello.scenes.days import UTC_ZONE
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import find_seed, most_played, near, num_listens
 from ritornello.schema import GENRE
@@ -56,7 +57,7 @@ class Similar:
     def __init__(self, config: SimilarConfig) -> None:
         self.config = config
 
-    def moment(self, at: int) -> int:
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
         return at
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:

@@ -23,6 +23,7 @@ from ritornello.rerank.flow import follow_links
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.blend import blended, plain, resorted
+from ritornello.scenes.days import UTC_ZONE
 from ritornello.scenes.picks import Pick, newcomer, note, ruled, shortfall, take_rows
 from ritornello.scenes.seeds import num_listens
 from ritornello.scenes.themes import Theme, find_theme
@@ -56,7 +57,7 @@ class Themed:
     def __init__(self, config: ThemedConfig) -> None:
         self.config = config
 
-    def moment(self, at: int) -> int:
+    def moment(self, at: int, zone: str = UTC_ZONE) -> int:
         return at
 
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:

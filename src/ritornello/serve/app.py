@@ -13,7 +13,7 @@ from ritornello.serve import openapi, refusals
 from ritornello.serve.access import LOOPBACK
 from ritornello.serve.environment import HOST, ROOT, log_to_stderr
 from ritornello.serve.limits import Limits
-from ritornello.serve.routes import catalogue, events, ops, slates, users
+from ritornello.serve.routes import catalogue, events, ops, rules, slates, users
 from ritornello.serve.service import Service, open_service, utc_ms
 
 DESCRIPTION = "From a listening log to recommendations that answer the next skip. Moments are UTC milliseconds."
@@ -36,7 +36,7 @@ def create_app(root: Path, *, host: str = "127.0.0.1", clock: Callable[[], int] 
         redoc_url=None,
     )
     app.state.service = service
-    for module in (slates, events, users, catalogue, ops):
+    for module in (slates, events, rules, users, catalogue, ops):
         app.include_router(module.router)
     app.add_middleware(Limits, metrics=service.metrics, access=service.access)
     refusals.handle(app)

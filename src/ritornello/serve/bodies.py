@@ -11,6 +11,7 @@ MAX_K = 500
 MAX_BATCH = 1_000
 MAX_LISTED = 1_000  # tracks named in one request
 MAX_ID = 256
+MAX_DAYS = 36_500
 MAX_MS = 7 * 24 * 3_600_000
 LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
@@ -44,6 +45,7 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seeds: Annotated[list[Text], Meta(max_length=MAX_LISTED)] = []
     theme: Annotated[str, Meta(max_length=MAX_ID)] = ""
     playlist: Annotated[str, Meta(max_length=MAX_ID)] = ""
+    time_zone: Text | None = None
     rules: Rules = Rules()
     exclude: Annotated[list[Id], Meta(max_length=MAX_LISTED)] = []
 
@@ -124,31 +126,6 @@ class Removed(Struct, frozen=True, kw_only=True):
     removed: int
 
 
-class UserEvent(Struct, frozen=True, kw_only=True):
-    """An event as a user gets it back; `origin` is the log or the live store."""
-
-    track_id: str
-    at: int
-    action: str
-    origin: Literal["log", "live"]
-    play_ratio: float | None = None
-    event_id: str | None = None
-    played_ms: int | None = None
-    track_ms: int | None = None
-    scene: str | None = None
-    source: str | None = None
-    request_id: str | None = None
-    position: int | None = None
-    propensity: float | None = None
-
-
-class UserExport(Struct, frozen=True, kw_only=True):
-    """All that the service knows of a user's listening, by time."""
-
-    user_id: str
-    events: list[UserEvent]
-
-
 class Explanation(Struct, frozen=True, kw_only=True):
     """Why a track is, or is not, in a user's list."""
 
@@ -213,14 +190,13 @@ class Problem(Struct, frozen=True, kw_only=True):
     error: str
 
 
-BODIES = (
+BODIES: tuple[type[Struct], ...] = (
     Ask,
     SlateAnswer,
     EventBody,
     BatchBody,
     EventsAnswer,
     Removed,
-    UserExport,
     Explanation,
     TrackAnswer,
     TracksAnswer,

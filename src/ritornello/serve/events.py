@@ -40,10 +40,7 @@ async def as_kept(service: Service, body: EventBody, place: int, now: int) -> li
         RefusedError: when it stands for nothing.
     """
     at = now if body.at is None else body.at
-    if at > now + AHEAD_MS:
-        raise RefusedError(
-            400, f"event {place} is from the future: at is {at}, allowed is up to {now + AHEAD_MS} (UTC ms)"
-        )
+    check_moment(at, now, f"event {place}")
     if body.track_id is not None:
         return [
             made(body, as_id(body.track_id), at, scene=body.scene, position=body.position, propensity=body.propensity)
@@ -68,6 +65,16 @@ async def as_kept(service: Service, body: EventBody, place: int, now: int) -> li
             zip(slate.track_ids, slate.propensities, strict=True), start=1
         )
     ]
+
+
+def check_moment(at: int, now: int, what: str) -> None:
+    """Refuse what has not happened yet.
+
+    Raises:
+        RefusedError: naming the newest moment that is allowed.
+    """
+    if at > now + AHEAD_MS:
+        raise RefusedError(400, f"{what} is from the future: at is {at}, allowed is up to {now + AHEAD_MS} (UTC ms)")
 
 
 def made(

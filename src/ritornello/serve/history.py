@@ -107,4 +107,4 @@ def as_floats(numbers: list[int | None]) -> np.ndarray[tuple[int], np.dtype[np.f
 def moment_of(live: LiveUser, now: int) -> int:
     """Return the moment just after everything that is known: clients' clocks may be a little ahead of this one's."""
     newest = live.events[-1].at if live.events else 0
-    return max(now, newest) + 1
+    return max(now, newest, *(one.at for one in live.profile.leanings)) + 1

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from ritornello.serve.bodies import BODIES, Problem
+from ritornello.serve.user_bodies import USER_BODIES
 
 JSON = "application/json"
 REFUSALS = {
@@ -60,7 +61,7 @@ def document(app: FastAPI) -> Schema:
     """Return the OpenAPI document, made once."""
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
+        _, schemas = msgspec.json.schema_components(BODIES + USER_BODIES, ref_template="#/components/schemas/{name}")
         made["components"] = {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

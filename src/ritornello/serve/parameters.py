@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
+from ritornello.rerank.rules import BlockKind
 from ritornello.serve.bodies import LAST_MOMENT, MAX_ID, ActionName
 
 ID_PATTERN = r"^[^\x00-\x1f]+$"
@@ -14,6 +15,8 @@ UserIdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID, pattern=ID_P
 TrackIdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 Version = Annotated[str, Path(max_length=MAX_ID, pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$")]
 Moment = Annotated[int, Query(ge=0, lt=LAST_MOMENT, description="UTC ms")]
+KindQuery = Annotated[BlockKind, Query()]
+BlockIdQuery = Annotated[str, Query(alias="id", min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 ActionQuery = Annotated[ActionName, Query()]
 Words = Annotated[str, Query(min_length=1, max_length=MAX_ID, description="part of a title or an artist")]
 Limit = Annotated[int, Query(ge=1, le=100)]

@@ -9,14 +9,14 @@ import numpy as np
 from ritornello import request
 from ritornello.contracts import Bool, History, Int32, Slate
 from ritornello.reasons import explain_slate, in_words
-from ritornello.rerank.rules import Rules
-from ritornello.scenes import SCENES, Asked
 from ritornello.schema import PADDING
+from ritornello.serve.asking import asked_of, check, settings_of
 from ritornello.serve.bodies import Ask, SlateAnswer, SlateTrack, as_id
 from ritornello.serve.history import histories, moment_of
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import Service
 from ritornello.serve.snapshot import Snapshot
+from ritornello.serve.stages import measured
 from ritornello.serve.state import ShownSlate
 
 
@@ -26,8 +26,7 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     Raises:
         RefusedError: for an unknown scene, or a setting that it does not take.
     """
-    settings: dict[str, object] = {} if ask.familiarity is None else {"familiarity": ask.familiarity}
-    check(ask, settings)
+    check(ask)
     started = time.perf_counter()
     user_id = as_id(ask.user_id)
     live = service.state.user(user_id)
@@ -36,22 +35,17 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     read = time.perf_counter()
     excluded = snapshot.tracks.rows([as_id(track) for track in ask.exclude])
     try:
-        history, slate = request.recommend_from(
-            snapshot.pipeline,
-            history_at,
-            min(ask.k + len(excluded), snapshot.num_tracks),
-            at=at,
-            scene=ask.scene,
-            only=ask.only,
-            settings=settings,
-            asked=Asked(
-                facts=snapshot.served.facts,
-                rules=ask.rules,
-                seeds=tuple(ask.seeds),
-                theme=ask.theme,
-                playlist=ask.playlist,
-            ),
-        )
+        with measured() as seconds:
+            history, slate = request.recommend_from(
+                snapshot.pipeline,
+                history_at,
+                min(ask.k + len(excluded), snapshot.num_tracks),
+                at=at,
+                scene=ask.scene,
+                only=ask.only,
+                settings=settings_of(ask),
+                asked=asked_of(ask, snapshot, live, at),
+            )
     except ValueError as error:  # a seed, a theme or a playlist that does not exist
         raise RefusedError(400, str(error)) from error
     slate = keep(slate, ~np.isin(slate.track_BK[0], excluded), ask.k)
@@ -59,6 +53,8 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     tracks = told_tracks(snapshot, history, slate)
     service.metrics.stage("history", read - started)
     service.metrics.stage("slate", ranked - read)
+    for name, took in seconds.items():
+        service.metrics.stage(name, took)
     service.metrics.stage("reasons", time.perf_counter() - ranked)
     service.metrics.slate(ask.scene, [name for track in tracks for name in track.channels])
     service.delays.answered(user_id)
@@ -75,20 +71,6 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     )
     service.state.show(as_shown(made))
     return made
-
-
-def check(ask: Ask, settings: dict[str, object]) -> None:
-    """Refuse a wish that no scene grants; only names in the table count: over HTTP nobody names code to load."""
-    if ask.scene != "none" and ask.scene not in SCENES:
-        raise RefusedError(400, f"scene is {ask.scene!r}: allowed are none, {', '.join(SCENES)}")
-    given = {"seeds": ask.seeds, "theme": ask.theme, "playlist": ask.playlist, "rules": ask.rules != Rules()}
-    if ask.scene == "none" and any(given.values()):
-        named = ", ".join(name for name, value in given.items() if value)
-        raise RefusedError(400, f"scene none takes no {named}: allowed is only (any, heard, unheard)")
-    try:
-        request.check_wish(ask.scene, ask.only, settings)
-    except ValueError as error:
-        raise RefusedError(400, str(error)) from error
 
 
 def keep(slate: Slate, is_kept_K: Bool, k: int) -> Slate:

@@ -6,7 +6,7 @@ Identifiers are looked up by binary search in sorted columns: a million of them 
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from ritornello.artifacts import Workspace
 from ritornello.contracts import Int32
 from ritornello.pipeline import Pipeline
 from ritornello.schema import ARTIST_NAME, PADDING, TITLE, TRACK_MS
+from ritornello.serve.stages import timed
 
 NEWCOMERS = 2**30  # rows that newcomers are spread over, behind those of the log
 
@@ -109,8 +110,9 @@ def open_snapshot(workspace: Workspace) -> Snapshot:
     """
     served = request.open_workspace(workspace)
     prepared = served.prepared
+    bundle = replace(served.bundle, pipeline=timed(served.bundle.pipeline))
     return Snapshot(
-        served=served,
+        served=replace(served, bundle=bundle),
         users=IdRows(prepared.user_ids),
         tracks=IdRows(prepared.track_ids),
         names=TrackNames(prepared.track_ids, prepared.tracks),

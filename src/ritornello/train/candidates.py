@@ -17,7 +17,7 @@ from ritornello.data.behaviour import Behaviour, behaviour_of, stack_behaviour
 from ritornello.data.impressions import Slates, offer_outcomes
 from ritornello.data.labels import is_listen
 from ritornello.data.outcomes import PLAY, merge_outcomes, outcomes_of_plays
-from ritornello.data.sequence import Sequences, before_plays, encode
+from ritornello.data.sequence import Sequences, before_plays, encode, listens
 from ritornello.pipeline import BATCH, Pipeline
 from ritornello.rank import Examples, Requests
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
@@ -102,7 +102,7 @@ def look_up(pair_BN: Int64, pair_P: Int64, outcome_PT: Float32) -> Float32:
 
 def listened_after(known: Sequences, window: Sequences) -> tuple[NDArray[np.int32], Int64]:
     """Return who of those known listens in the window, and all its pairs user * (tracks of the window + 1) + track."""
-    is_listen_E = is_listen(window.action_E, window.play_ratio_E)
+    is_listen_E = listens(window)
     size = np.int64(window.num_tracks + 1)
     played = np.unique(window.user_E[is_listen_E] * size + window.track_E[is_listen_E])
     user_B = np.unique(played // size).astype(np.int32)
@@ -208,8 +208,8 @@ def collect(
 ) -> Examples | None:
     """Propose for every row, judge, and keep all played, all real skips, and a share of the unplayed candidates.
 
-    Of slates all offers are kept, and no other candidate. The histories come batch by batch, so that memory does not depend on how
-    many requests there are; a row whose candidates hold nothing that was played teaches nothing of order and is left out.
+    Of slates all offers are kept, and no other candidate. The histories come batch by batch, so that memory does not depend on
+    how many requests there are; a row whose candidates hold nothing that was played teaches nothing of order and is left out.
     """
     generator = np.random.default_rng(sampling.seed)
     kept: list[Kept] = []

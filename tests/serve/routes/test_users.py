@@ -9,6 +9,16 @@ def test_a_user_gets_back_the_log_and_what_happened_since(client, world, clock):
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
 
 
+def test_what_the_log_has_too_is_told_once(client):
+    first = client.get("/v1/users/pair-1/export").json()["events"]
+    logged = first[-1]
+    again = {"user_id": "pair-1", "track_id": logged["track_id"], "at": logged["at"], "event_id": "again"}
+    client.post("/v1/events", json=again)
+    events = client.get("/v1/users/pair-1/export").json()["events"]
+    assert events[:-1] == first[:-1]
+    assert (len(events), events[-1]["event_id"], events[-1]["origin"]) == (len(first), "again", "live")
+
+
 def test_what_was_posted_comes_back_whole(client, clock):
     event = {
         "track_id": "favourite",

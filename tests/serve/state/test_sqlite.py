@@ -4,11 +4,13 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ritornello.artifacts import Workspace
+from ritornello.rerank.standing import StandingRules
 from ritornello.schema import Action
-from ritornello.serve.state import Holder, LiveEvent, ShownSlate
+from ritornello.serve.state import Holder, LiveEvent, Profile, ShownSlate
 from ritornello.serve.state.sqlite import SQLiteState, open_state
 
 
@@ -91,6 +93,25 @@ def test_forgetting_leaves_nothing_of_a_user_and_all_of_the_others(state):
     assert state.user("u").is_forgotten
     assert state.holder("hash") is None
     assert len(state.user("v").events) == 1
+
+
+def test_what_a_user_has_told_is_changed_in_one_step_by_whoever_does_so(state, tmp_path):
+    def one_more(profile: Profile) -> Profile:
+        days = profile.rules.hide_heard_days + 1
+        return msgspec.structs.replace(profile, rules=StandingRules(hide_heard_days=days))
+
+    def refuse(_: Profile) -> Profile:
+        raise KeyError("no")
+
+    with open_state(Workspace(tmp_path)) as other:
+        written = [keeper.change_profile("u", one_more) for keeper in (state, other) * 20]
+        assert max(write.result().rules.hide_heard_days for write in written) == 40
+    with pytest.raises(KeyError):
+        state.change_profile("u", refuse).result()
+    assert state.user("u").profile.rules == StandingRules(hide_heard_days=40)
+    assert state.user("v").profile == Profile()
+    state.forget("u").result()
+    assert state.user("u").profile == Profile()
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path):

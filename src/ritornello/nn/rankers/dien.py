@@ -31,7 +31,7 @@ class DIEN(nn.Module):
         target_BNE = self.target(inputs["vector"][:, :, 0])
         evolved_BNE = self.evolution(target_BNE, event_BLE, inputs["play_feature"], inputs["play_key"][:, :, 0] > 0)
         whole = torch.cat([self.facts(inputs), target_BNE, evolved_BNE, target_BNE * evolved_BNE], dim=2)
-        return self.tower(whole)
+        return torch.as_tensor(self.tower(whole))
 
     def auxiliary(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return how badly the interests tell the next play from real skips."""

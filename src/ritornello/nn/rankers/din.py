@@ -37,14 +37,14 @@ class DIN(nn.Module):
         weight_BNL = self.activate(target_BNE, event_BLE) * is_event_BL[:, None, :]
         read_BNE = weight_BNL @ event_BLE
         whole = torch.cat([self.facts(inputs), target_BNE, read_BNE, target_BNE * read_BNE], dim=2)
-        return self.tower(whole)
+        return torch.as_tensor(self.tower(whole))
 
     def activate(self, target_BNE: Tensor, event_BLE: Tensor) -> Tensor:
         """Return the weight of every event for every candidate [B, N, L]."""
         shape = (*target_BNE.shape[:2], event_BLE.shape[1], target_BNE.shape[2])
         target_BNLE = target_BNE[:, :, None, :].expand(shape)
         event_BNLE = event_BLE[:, None, :, :].expand(shape)
-        return self.unit(torch.cat([event_BNLE, target_BNLE, event_BNLE * target_BNLE], dim=3))[..., 0]
+        return torch.as_tensor(self.unit(torch.cat([event_BNLE, target_BNLE, event_BNLE * target_BNLE], dim=3))[..., 0])
 
     def auxiliary(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return no further loss."""

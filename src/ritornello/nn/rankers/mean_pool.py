@@ -1,4 +1,4 @@
-"""Mean-pooled DNN (YouTube: Covington, Adams and Sargin 2016): the mean of what was played, beside the candidate, into a tower."""
+"""Mean-pooled DNN (YouTube: Covington, Adams and Sargin 2016): candidate and mean of what was played, into a tower."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class MeanPool(nn.Module):
         target_BNE = self.target(inputs["vector"][:, :, 0])
         pooled_BNE = pooled_BE[:, None, :].expand_as(target_BNE)
         whole = torch.cat([self.facts(inputs), target_BNE, pooled_BNE, target_BNE * pooled_BNE], dim=2)
-        return self.tower(whole)
+        return torch.as_tensor(self.tower(whole))
 
     def auxiliary(self, inputs: dict[str, Tensor]) -> Tensor:
         """Return no further loss."""

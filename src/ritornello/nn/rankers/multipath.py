@@ -5,7 +5,7 @@ left out by configuration:
 
 - domains: one sequence per behaviour, each with an encoder and target attention of its own;
 - interests: capsules of the plays (MIND: Li et al. 2019), read by each candidate;
-- spaces: long-term and short-term likeness in the spaces of track, artist, album, genre and language, gated (SDM: Lv et al. 2019);
+- spaces: long-term and short-term likeness by track, artist, album, genre and language, gated (SDM: Lv et al. 2019);
 - evolution: DIEN's two recurrent units over the newest plays (nn/evolution.py);
 - accumulation: signed base-level activation (nn/accumulation.py), added to the score;
 - chain: what was done with the very track, in order.
@@ -65,7 +65,7 @@ class Domains(nn.Module):
                 read.target_BNE, read.event_BLE[name], read.same_SBNL[name], read.is_event_BL[name]
             )
             parts += [found_BNE, found_BNE * read.target_BNE, strength_BN1]
-        return self.out(torch.cat(parts, dim=2))
+        return torch.as_tensor(self.out(torch.cat(parts, dim=2)))
 
 
 class Interests(nn.Module):
@@ -94,7 +94,7 @@ class Interests(nn.Module):
         sorted_BNK = torch.sort(cosine_BNK, dim=2, descending=True).values  # capsules have no order of their own
         soft_BN1 = torch.logsumexp(self.sharpness * cosine_BNK, dim=2, keepdim=True)
         mean_BN1 = cosine_BNK.mean(dim=2, keepdim=True)
-        return self.out(torch.cat([sorted_BNK, soft_BN1, mean_BN1], dim=2))
+        return torch.as_tensor(self.out(torch.cat([sorted_BNK, soft_BN1, mean_BN1], dim=2)))
 
 
 class Space(nn.Module):
@@ -150,7 +150,7 @@ class SpacesPath(nn.Module):
         gate_BS = torch.softmax(self.gate(context_BF), dim=1) * len(self.names)
         parts = [space(read, name, context_BF) for name, space in zip(self.names, self.spaces, strict=True)]
         total = sum((gate_BS[:, place, None, None] * part for place, part in enumerate(parts)), torch.zeros(()))
-        return self.out(nn.functional.relu(total))
+        return torch.as_tensor(self.out(nn.functional.relu(total)))
 
 
 class Chain(nn.Module):
@@ -166,15 +166,14 @@ class Chain(nn.Module):
         parts = []
         for name in self.names:
             same_BNL, age_BL = read.same_SBNL[name][0], read.inputs[f"{name}_age"]
-            for half_life in HALF_LIVES_HOURS:
-                parts.append(torch.log1p(same_BNL @ torch.exp2(-age_BL / half_life)[:, :, None]))
+            parts += [torch.log1p(same_BNL @ torch.exp2(-age_BL / hours)[:, :, None]) for hours in HALF_LIVES_HOURS]
             order_L1 = torch.exp2(-torch.arange(age_BL.shape[1] - 1, -1, -1.0))[:, None] + 1e-6
             parts.append(torch.log(same_BNL @ order_L1 + 1e-6) / 14.0 + 1.0)
         order_L = torch.exp2(-torch.arange(read.inputs["play_age"].shape[1] - 1, -1, -1.0)) + 1e-6
         told_BL1 = self.share(read.inputs["play_feature"][:, :, SHARE]) * order_L[:, None]
         weight_BN1 = read.same_SBNL["play"][0] @ order_L[:, None]
         parts.append(read.same_SBNL["play"][0] @ told_BL1 / weight_BN1.clamp(min=1e-6))
-        return self.tower(torch.cat(parts, dim=2))
+        return torch.as_tensor(self.tower(torch.cat(parts, dim=2)))
 
 
 class Multipath(nn.Module):
@@ -219,7 +218,7 @@ class Multipath(nn.Module):
         logit_BNH = self.tower(torch.cat(path_PBNE, dim=2))
         if self.accumulation is not None:
             logit_BNH = logit_BNH + self.raise_by(self.accumulated(read))
-        return logit_BNH
+        return torch.as_tensor(logit_BNH)
 
     def raise_by(self, accumulated_BN: Tensor) -> Tensor:
         """Return what accumulated behaviour adds to the logits [B, N, H]: it lowers that of a skip."""
@@ -259,8 +258,13 @@ class Multipath(nn.Module):
     def accumulated(self, read: Read) -> Tensor:
         """Return the signed behaviour of each candidate [B, N], in the spaces of track, artist, album and genre."""
         assert self.accumulation is not None
-        return self.accumulation(
-            read.same_SBNL["play"][:-1], read.inputs["play_age"], read.same_SBNL["skip"][:-1], read.inputs["skip_age"]
+        return torch.as_tensor(
+            self.accumulation(
+                read.same_SBNL["play"][:-1],
+                read.inputs["play_age"],
+                read.same_SBNL["skip"][:-1],
+                read.inputs["skip_age"],
+            )
         )
 
     def auxiliary(self, inputs: dict[str, Tensor]) -> Tensor:

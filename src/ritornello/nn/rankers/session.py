@@ -1,7 +1,7 @@
 """DSIN, the deep session interest network (Feng et al. 2019): interests by session, and how they went from one to the next.
 
-Events attend to each other within their session, a session is the mean of its own; a recurrent unit runs over the sessions in both
-directions; each candidate attends to the sessions as they were and to them as part of that run. V sessions, oldest first.
+Events attend to each other within their session, a session is the mean of its own; a recurrent unit runs over the sessions in
+both directions; each candidate attends to the sessions as they were and to them as part of that run. V sessions, oldest first.
 """
 
 from typing import TYPE_CHECKING
@@ -47,7 +47,7 @@ class DSIN(nn.Module):
             self.widen(target_BNE), torch.cat([forth_BVE, back_BVE], dim=2), [], is_session_BV
         )
         parts = [self.facts(inputs), target_BNE, plain_BNE, running_BNE, strength_BN1, other_BN1]
-        return self.tower(torch.cat(parts, dim=2))
+        return torch.as_tensor(self.tower(torch.cat(parts, dim=2)))
 
     def sessions(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the interests of the newest sessions, oldest first [B, V, E], and which there are [B, V]."""

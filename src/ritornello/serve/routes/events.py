@@ -1,4 +1,4 @@
-"""Events: what users do, one by one or in batches, and taking it back."""
+"""Events: what users do, one by one or in batches, what they say of a track, and taking it back."""
 
 import asyncio
 
@@ -8,12 +8,15 @@ from fastapi import APIRouter, Request, Response
 from ritornello.schema import ACTION_NAMES
 from ritornello.serve.bodies import BatchBody, EventBody, EventsAnswer, Removed, as_id
 from ritornello.serve.events import keep
+from ritornello.serve.feedback import keep_feedback
 from ritornello.serve.openapi import described
 from ritornello.serve.parameters import ActionQuery, Moment, TrackIdQuery, UserId
 from ritornello.serve.service import TheService
+from ritornello.serve.user_bodies import FeedbackAnswer, FeedbackBody
 from ritornello.serve.wire import read, written
 
 router = APIRouter(prefix="/v1", tags=["events"])
+FEEDBACK = msgspec.json.Decoder(FeedbackBody)
 EVENT, BATCH = msgspec.json.Decoder(EventBody), msgspec.json.Decoder(BatchBody)
 
 
@@ -31,6 +34,14 @@ async def post_events(request: Request, service: TheService) -> Response:
     body = await read(request, BATCH)
     service.access.check(request, *{as_id(event.user_id) for event in body.events})
     return written(await keep(service, body.events))
+
+
+@router.post("/feedback", **described(FeedbackAnswer, body=FeedbackBody, refusals=(404,)))
+async def post_feedback(request: Request, service: TheService) -> Response:
+    """Keep what a user says of a track; the next slate of the session answers it."""
+    body = await read(request, FEEDBACK)
+    service.access.check(request, as_id(body.user_id))
+    return written(await keep_feedback(service, service.follower.current(), body))
 
 
 @router.delete("/users/{user_id:path}/events", **described(Removed))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from ritornello import bundle
-from ritornello.bundle import current_version, list_bundles, read_bundle
+from ritornello.bundle import current_version, list_bundles
 from ritornello.serve.bodies import BundleAnswer, BundlesAnswer, Health, Ready
 from ritornello.serve.metrics import CONTENT_TYPE
 from ritornello.serve.openapi import described
@@ -59,7 +59,7 @@ async def roll_back(request: Request, service: TheService) -> Response:
 
 @router.post("/v1/bundles/{version}/publish", **described(BundlesAnswer, refusals=(404, 409)))
 async def publish(request: Request, service: TheService, version: Version) -> Response:
-    """Serve a bundle; one that cannot be loaded is never published."""
+    """Serve a bundle; one that cannot be loaded, or does not answer, is never published."""
     service.access.check(request)
     return written(await service.compute(lambda: switched(service, version)))
 
@@ -82,9 +82,7 @@ def switched(service: Service, version: str | None) -> BundlesAnswer:
         raise RefusedError(404, f"no bundle {version!r}: `GET /v1/bundles` lists them")
     before = current_version(service.workspace)
     try:
-        wanted = version or bundle.previous(service.workspace)
-        read_bundle(service.workspace.bundles / wanted, service.follower.current().served.prepared)
-        bundle.switch(service.workspace, wanted)
+        bundle.switch(service.workspace, version)
     except ValueError as error:
         raise RefusedError(409, f"{error}; {before} goes on") from error
     service.follower.check()

@@ -4,6 +4,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from ritornello.explain import own_listens, tell
+from ritornello.scenes.onboarding import with_picks
 from ritornello.schema import PADDING
 from ritornello.serve.bodies import Ask, Explanation, SlateAnswer, as_id
 from ritornello.serve.history import histories, moment_of
@@ -47,9 +48,10 @@ def explained(service: Service, snapshot: Snapshot, user_id: str, track_id: str)
         raise RefusedError(404, f"unknown track {track_id!r}: allowed are tracks of the catalogue")
     live = service.state.user(user_id)
     history = histories(snapshot, user_id, live)(moment_of(live, service.clock()))
+    begun = with_picks(snapshot.pipeline, history, snapshot.served.facts, live.profile.picks)
     return Explanation(
         user_id=user_id,
         track_id=track_id,
         bundle=snapshot.version,
-        lines=[own_listens(history, track, "now"), *tell(snapshot.pipeline, history, track, snapshot.names)],
+        lines=[own_listens(history, track, "now"), *tell(snapshot.pipeline, begun, track, snapshot.names)],
     )

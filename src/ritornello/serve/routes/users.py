@@ -1,26 +1,50 @@
-"""Users: everything the service knows of one, as a document, and forgetting it."""
+"""Users: who comes, everything the service knows of one, as a document, and forgetting it."""
 
 import asyncio
 
+import msgspec
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from ritornello.scenes.days import UTC_ZONE, zone_of
+from ritornello.scenes.seeds import find_seed
 from ritornello.schema import PADDING, Action
-from ritornello.serve.bodies import Removed, UserEvent, UserExport
+from ritornello.serve.bodies import Removed, as_id
 from ritornello.serve.history import is_removed, log_events
 from ritornello.serve.openapi import described
 from ritornello.serve.parameters import UserId
+from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import TheService
 from ritornello.serve.snapshot import Snapshot
-from ritornello.serve.state import LiveEvent, LiveUser, State
-from ritornello.serve.wire import written
+from ritornello.serve.state import LiveEvent, LiveUser, Profile, State
+from ritornello.serve.user_bodies import UserAnswer, UserBody, UserEvent, UserExport
+from ritornello.serve.wire import read, written
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
+USER = msgspec.json.Decoder(UserBody)
+
+
+@router.post("", **described(UserAnswer, body=UserBody))
+async def create(request: Request, service: TheService) -> Response:
+    """Let a user come, or change what they told to begin with; asked twice, it does the same."""
+    body = await read(request, USER)
+    service.access.check(request, as_id(body.user_id))
+    snapshot = service.follower.current()
+    await service.compute(lambda: check_told(snapshot, body))
+
+    def change(profile: Profile) -> Profile:
+        picks = profile.picks if body.picks is None else tuple(dict.fromkeys(body.picks))
+        return msgspec.structs.replace(profile, picks=picks, time_zone=body.time_zone or profile.time_zone)
+
+    profile = await asyncio.wrap_future(service.state.change_profile(as_id(body.user_id), change))
+    return written(
+        UserAnswer(user_id=as_id(body.user_id), picks=list(profile.picks), time_zone=profile.time_zone or UTC_ZONE)
+    )
 
 
 @router.get("/{user_id:path}/export", **described(UserExport))
 async def export(request: Request, service: TheService, user_id: UserId) -> Response:
-    """Return a user's events, of the log and since; empty for a user of whom nothing is known."""
+    """Return what a user has told, and their events, of the log and since; empty where nothing is known."""
     service.access.check(request, user_id)
     snapshot = service.follower.current()
     return written(await service.compute(lambda: exported(service.state, snapshot, user_id)))
@@ -28,9 +52,23 @@ async def export(request: Request, service: TheService, user_id: UserId) -> Resp
 
 @router.delete("/{user_id:path}", **described(Removed))
 async def forget(request: Request, service: TheService, user_id: UserId) -> Response:
-    """Delete a user's live events and tokens, and let their log count no more."""
+    """Delete a user's live events, rules and tokens, and let their log count no more."""
     service.access.check(request, user_id)
     return written(Removed(removed=await asyncio.wrap_future(service.state.forget(user_id))))
+
+
+def check_told(snapshot: Snapshot, body: UserBody) -> None:
+    """Refuse picks and time zones that do not exist.
+
+    Raises:
+        RefusedError: naming what is allowed.
+    """
+    try:
+        zone_of(body.time_zone or UTC_ZONE)
+        for pick in body.picks or ():
+            find_seed(snapshot.served.facts, pick)
+    except ValueError as error:
+        raise RefusedError(400, str(error)) from error
 
 
 def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
@@ -38,8 +76,10 @@ def exported(state: State, snapshot: Snapshot, user_id: str) -> UserExport:
     events = [from_live(event) for event in state.events_of(user_id)]
     live = state.user(user_id)
     if not live.is_forgotten:
-        events += from_log(snapshot, user_id, live)
-    return UserExport(user_id=user_id, events=sorted(events, key=lambda event: event.at))
+        known = {(event.track_id, event.at, event.action) for event in events}  # the live ones tell more
+        logged = from_log(snapshot, user_id, live)
+        events += [event for event in logged if (event.track_id, event.at, event.action) not in known]
+    return UserExport(user_id=user_id, profile=live.profile, events=sorted(events, key=lambda event: event.at))
 
 
 def from_live(event: LiveEvent) -> UserEvent:

@@ -4,11 +4,13 @@ What a call that writes gives back is a promise: once it is kept, the write is o
 of one moment by their id, so that a history is a function of the set of events and not of the order in which they came.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
+
+from ritornello.rerank.standing import StandingRules
 
 
 class LiveEvent(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -46,8 +48,25 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     is_operator: bool
 
 
+class Leaning(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for more, or less, like a track, in the session that it was said in."""
+
+    track_id: str
+    at: int
+    is_more: bool
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user has told, and not done; it goes with the user."""
+
+    rules: StandingRules = StandingRules()
+    picks: tuple[str, ...] = ()
+    time_zone: str | None = None
+    leanings: tuple[Leaning, ...] = ()
+
+
 class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
-    """What a history is made of beside the log: events by time without impressions; a forgotten user's log does not count.
+    """What a slate is made of beside the log: events by time without impressions; a forgotten user's log does not count.
 
     `removed` names what was taken back, live or of the log: track, moment, action.
     """
@@ -55,6 +74,7 @@ class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
     events: list[LiveEvent]
     removed: frozenset[tuple[str, int, int]]
     is_forgotten: bool
+    profile: Profile = Profile()
 
 
 class State(Protocol):
@@ -69,7 +89,11 @@ class State(Protocol):
         ...
 
     def user(self, user_id: str) -> LiveUser:
-        """Return what a user's history is made of beside the log."""
+        """Return what a user's slate is made of beside the log."""
+        ...
+
+    def change_profile(self, user_id: str, change: Callable[[Profile], Profile]) -> Future[Profile]:
+        """Change what a user has told, in one step, and return it; where `change` raises, nothing was changed."""
         ...
 
     def events_of(self, user_id: str) -> Iterator[LiveEvent]:
@@ -78,6 +102,22 @@ class State(Protocol):
 
     def every_event(self) -> Iterator[LiveEvent]:
         """Yield the events of all users, removed ones left out, by user and time."""
+        ...
+
+    def old_events(self, before: int) -> Iterator[LiveEvent]:
+        """Yield the events older than a moment, by user and time; none that was taken back, none of a forgotten user."""
+        ...
+
+    def drop_events(self, events: list[LiveEvent]) -> Future[int]:
+        """Let go of events, and of their ids, that the log has; tell how many went. One that was taken back meanwhile stays."""
+        ...
+
+    def drop_leftovers(self, before: int, now: int) -> Future[int]:
+        """Let go of events older than a moment that marks hide, and of slates older than a day; tell how many rows went."""
+        ...
+
+    def count_rows(self) -> int:
+        """Return how many events, marks and slates are kept."""
         ...
 
     def forget(self, user_id: str) -> Future[int]:

@@ -1,10 +1,10 @@
 """Live state in one SQLite file beside the log: many readers, one writer a process, every acknowledged write on disk.
 
-An event's id is remembered for as long as the event is kept, taken back or not: until its user is forgotten.
+An event's id is remembered for as long as the event is kept: until its user is forgotten, or the log has it and it is let go.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,7 @@ import msgspec
 
 from ritornello.artifacts import Workspace
 from ritornello.schema import ONE_DAY_MS, Action
-from ritornello.serve.state import Holder, LiveEvent, LiveUser, ShownSlate
+from ritornello.serve.state import Holder, LiveEvent, LiveUser, Profile, ShownSlate
 from ritornello.serve.state.group_commit import GroupCommit
 
 STATE_FILE = "state.sqlite"
@@ -35,13 +35,16 @@ CREATE INDEX IF NOT EXISTS slates_at ON slates (at);
 CREATE INDEX IF NOT EXISTS slates_user ON slates (user_id);
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, user_id TEXT NOT NULL, is_operator INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS forgotten (user_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS profiles (user_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
+PROFILE = msgspec.json.Decoder(Profile)
 COLUMNS = ", ".join(LiveEvent.__struct_fields__)
 PLACES = ", ".join("?" for _ in LiveEvent.__struct_fields__)
 INSERT = f"INSERT INTO events ({COLUMNS}) VALUES ({PLACES}) ON CONFLICT (user_id, event_id) DO NOTHING"
 REMOVE = (
     "UPDATE events SET is_removed = 1 WHERE user_id = ? AND track_id = ? AND at = ? AND action = ? AND NOT is_removed"
 )
+DROP = "DELETE FROM events WHERE user_id = ? AND at = ? AND event_id = ? AND NOT is_removed"
 OF_USER = f"""
 SELECT {COLUMNS} FROM events WHERE user_id = ? AND action <> {int(Action.IMPRESSION)} AND NOT is_removed ORDER BY at, event_id
 """
@@ -51,6 +54,15 @@ SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
     SELECT 1 FROM events AS r
     WHERE r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action
 ) ORDER BY user_id, at, event_id
+"""
+# What a mark hides: the events that were taken back, and those that were posted again.
+HIDDEN = """
+user_id IN (SELECT user_id FROM events WHERE is_removed)
+AND at < ? AND event_id <> 'removed ' || action || ' ' || at || ' ' || track_id AND EXISTS (
+    SELECT 1 FROM events AS r
+    WHERE r.user_id = events.user_id AND r.at = events.at
+        AND r.event_id = 'removed ' || events.action || ' ' || events.at || ' ' || events.track_id AND r.is_removed
+)
 """
 
 
@@ -101,19 +113,32 @@ class SQLiteState:
         return self.writer.submit(remove)
 
     def user(self, user_id: str) -> LiveUser:
-        """Return what a user's history is made of beside the log."""
+        """Return what a user's slate is made of beside the log."""
         with self._reader() as connection:
             connection.execute("BEGIN")  # one view of the file for all that follows
             rows = connection.execute(OF_USER, (user_id,)).fetchall()
             removed = frozenset(connection.execute(REMOVED, (user_id,)).fetchall())
             forgotten = connection.execute("SELECT 1 FROM forgotten WHERE user_id = ?", (user_id,)).fetchone()
+            profile = profile_of(connection, user_id)
             connection.execute("COMMIT")
         events = msgspec.convert(rows, list[LiveEvent])
         return LiveUser(
             events=[event for event in events if what(event) not in removed] if removed else events,
             removed=removed,
             is_forgotten=forgotten is not None,
+            profile=profile,
         )
+
+    def change_profile(self, user_id: str, change: Callable[[Profile], Profile]) -> Future[Profile]:
+        """Change what a user has told; see `State`."""
+
+        def write(connection: sqlite3.Connection) -> Profile:
+            profile = change(profile_of(connection, user_id))
+            row = (user_id, msgspec.json.encode(profile))
+            connection.execute("INSERT OR REPLACE INTO profiles VALUES (?, ?)", row)
+            return profile
+
+        return self.writer.submit(write)
 
     def events_of(self, user_id: str) -> Iterator[LiveEvent]:
         """Yield the events of a user."""
@@ -123,9 +148,37 @@ class SQLiteState:
         """Yield what training may learn from."""
         return self._events(KEPT.format("TRUE"))
 
-    def _events(self, query: str, *values: str) -> Iterator[LiveEvent]:
+    def _events(self, query: str, *values: str | int) -> Iterator[LiveEvent]:
         with self._reader() as connection:
             yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
+
+    def old_events(self, before: int) -> Iterator[LiveEvent]:
+        """Yield the events older than a moment that count."""
+        return self._events(KEPT.format("at < ? AND user_id NOT IN (SELECT user_id FROM forgotten)"), before)
+
+    def drop_events(self, events: list[LiveEvent]) -> Future[int]:
+        """Let go of events; see `State`."""
+        keys = [(event.user_id, event.at, event.event_id) for event in events]
+
+        def drop(connection: sqlite3.Connection) -> int:
+            return sum(connection.execute(DROP, key).rowcount for key in keys)
+
+        return self.writer.submit(drop)
+
+    def drop_leftovers(self, before: int, now: int) -> Future[int]:
+        """Let go of what counts no more; a mark stays, so that its event stays away."""
+
+        def drop(connection: sqlite3.Connection) -> int:
+            slates = connection.execute("DELETE FROM slates WHERE at < ?", (now - SLATE_DAYS * ONE_DAY_MS,)).rowcount
+            return slates + connection.execute(f"DELETE FROM events WHERE {HIDDEN}", (before,)).rowcount
+
+        return self.writer.submit(drop)
+
+    def count_rows(self) -> int:
+        """Return how many events, marks and slates are kept."""
+        with self._reader() as connection:
+            query = "SELECT (SELECT count(*) FROM events) + (SELECT count(*) FROM slates)"
+            return int(connection.execute(query).fetchone()[0])
 
     def forget(self, user_id: str) -> Future[int]:
         """Delete all that is kept of a user."""
@@ -133,6 +186,7 @@ class SQLiteState:
         def forget(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM slates WHERE user_id = ?", (user_id,))
             connection.execute("DELETE FROM tokens WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM profiles WHERE user_id = ?", (user_id,))
             connection.execute("INSERT OR IGNORE INTO forgotten VALUES (?)", (user_id,))
             return connection.execute("DELETE FROM events WHERE user_id = ?", (user_id,)).rowcount
 
@@ -209,6 +263,12 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def profile_of(connection: sqlite3.Connection, user_id: str) -> Profile:
+    """Return what a user has told."""
+    row = connection.execute("SELECT body FROM profiles WHERE user_id = ?", (user_id,)).fetchone()
+    return PROFILE.decode(row[0]) if row else Profile()
 
 
 def what(event: LiveEvent) -> tuple[str, int, int]:
