@@ -57,7 +57,7 @@ def main() -> None:
 
 
 @contextmanager
-def serving(workspace: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def serving(workspace: Path, *options: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Serve a workspace without touching its live state."""
     with TemporaryDirectory() as name, socket.socket() as probe:
         for part in ("prepared", "bundles"):
@@ -65,7 +65,7 @@ def serving(workspace: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        process = subprocess.Popen([sys.executable, "-c", SERVE, "serve", name, "--port", str(port)])
+        process = subprocess.Popen([sys.executable, "-c", SERVE, "serve", name, "--port", str(port), *options])
         try:
             while True:
                 try:

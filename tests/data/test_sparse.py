@@ -1,12 +1,15 @@
 """The shared sparse code equals its plain twin, whatever the matrix."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_array
 
+from ritornello.data import sparse
 from ritornello.data.sparse import (
+    add,
     best_of_rows,
     cosine_items,
     inverse,
@@ -53,6 +56,25 @@ def test_single_entries_scaling_and_packing(dense):
     factor_R = np.arange(len(dense), dtype=np.float32)
     np.testing.assert_allclose(scale_rows(matrix, factor_R).toarray(), dense * factor_R[:, None])
     np.testing.assert_array_equal(unpack(pack(matrix, "name"), "name").toarray(), dense)
+
+
+@given(dense=TIED, pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 11)), min_size=1))
+def test_single_entries_of_a_wide_matrix_are_those_of_the_dense_one(dense, pairs):
+    row_P, column_P = np.array([(row % dense.shape[0], column % dense.shape[1]) for row, column in pairs]).T
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparse, "SMALL", 0)
+        found_P = values_at(csr_array(csr_array(dense) @ np.eye(dense.shape[1], dtype=np.float32)), row_P, column_P)
+    np.testing.assert_array_equal(found_P, dense[row_P, column_P])
+
+
+@given(dense=TIED, seed=st.integers(0, 99))
+def test_a_sum_is_that_of_the_dense_ones_whatever_the_order_of_the_columns(dense, seed):
+    generator = np.random.default_rng(seed)
+    other = generator.permuted(dense, axis=1) * np.float32(0.1)
+    mixed = csr_array(csr_array(other) @ csr_array(np.eye(dense.shape[1], dtype=np.float32)))
+    found = add(csr_array(dense), mixed)
+    np.testing.assert_array_equal(found.toarray(), dense + other)
+    assert found.has_canonical_format
 
 
 @given(dense=TIED, shrink=st.sampled_from([0.0, 0.5, 10.0]))

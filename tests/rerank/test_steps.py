@@ -9,6 +9,7 @@ from ritornello.rerank import Shortlist
 from ritornello.rerank.diversity import cap_artists
 from ritornello.rerank.exploration import shuffle_softly
 from ritornello.rerank.familiarity import choose
+from ritornello.rerank.memory import order_heard
 from ritornello.rerank.rules import without
 from ritornello.rerank.spacing import space_artists
 
@@ -70,3 +71,21 @@ def test_no_temperature_changes_nothing_and_one_seed_gives_one_order() -> None:
     other = shuffle_softly(many, 0.5, np.random.default_rng(2)).track_N
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 99), st.sampled_from([0.0, 1.0, 8.0]))
+def test_memory_moves_heard_tracks_among_their_places_alone(heard: list[bool], seed: int, weight: float) -> None:
+    before = shortlist([0] * len(heard), heard)
+    strength_N = np.random.default_rng(seed).choice(np.array([0.0, 0.5, 2.0], np.float32), len(heard))
+    found = order_heard(before, strength_N, weight)
+    assert sorted(found.track_N.tolist()) == before.track_N.tolist()
+    assert found.is_heard_N.tolist() == heard
+    assert found.score_N.tolist() == before.score_N.tolist()
+    assert found.track_N[~before.is_heard_N].tolist() == before.track_N[~before.is_heard_N].tolist()
+
+
+def test_what_is_remembered_best_comes_first_where_memory_decides() -> None:
+    before = shortlist([0, 0, 0, 0], [True, False, True, True])
+    found = order_heard(before, np.array([0.1, 9.0, 5.0, 1.0], np.float32), 100.0)
+    assert found.track_N.tolist() == [3, 2, 4, 1]
+    assert order_heard(before, np.array([0.1, 9.0, 5.0, 1.0], np.float32), 0.0).track_N.tolist() == [1, 2, 3, 4]

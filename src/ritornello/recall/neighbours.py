@@ -10,12 +10,12 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
-from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import add, empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
@@ -68,8 +68,8 @@ class Neighbours:
 
     def _unit(self, taste: csr_array) -> csr_array:
         """Return tastes as vectors of length 1, repeats damped, rare tracks raised."""
-        damped = csr_array((np.sqrt(taste.data), taste.indices, taste.indptr), shape=taste.shape)
-        return unit_rows(csr_array(damped @ diags_array(self.rarity_T)))
+        damped_P = np.sqrt(taste.data) * self.rarity_T[taste.indices]
+        return unit_rows(csr_array((damped_P, taste.indices, taste.indptr), shape=taste.shape))
 
     def score(self, history: History) -> SparseScores:
         num_users, num_tracks = self.taste_UT.shape[0] - 1, self.taste_UT.shape[1] - 1
@@ -81,8 +81,8 @@ class Neighbours:
         near_BU = keep_best(similarity_BU, self.config.k)
         near_BU = scale_rows(near_BU, inverse(np.asarray(near_BU.sum(axis=1), dtype=np.float64).ravel()))
         own_BT = peak_one(query(history, recency(history, self.config.half_life_days), num_tracks))
-        blended = self.config.own * own_BT + (1.0 - self.config.own) * (near_BU @ self.vote_UT)
-        return SparseScores(csr_array(blended, dtype=np.float32))
+        vote_BT = csr_array(near_BU @ self.vote_UT)
+        return SparseScores(add(self.config.own * own_BT, (1.0 - self.config.own) * vote_BT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.taste_UT, "taste") | pack(self.vote_UT, "vote") | {"rarity_T": self.rarity_T}

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from ritornello.contracts import Float32, History
+from ritornello.contracts import Float32, History, Int32
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
 from ritornello.recall.query import query
@@ -29,21 +29,23 @@ class Popular:
 
     def __init__(self, config: PopularConfig) -> None:
         self.config = config
-        self.score_T: Float32 = np.zeros(1, np.float32)
+        self._index(np.zeros(1, np.float32))
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
-        self.score_T = decayed_listens(sequences, at, self.config.half_life_days)
+        return self._index(decayed_listens(sequences, at, self.config.half_life_days))
+
+    def _index(self, score_T: Float32) -> Self:
+        self.score_T, self.best_K = score_T, best_first(score_T)
         return self
 
     def score(self, history: History) -> SparseScores:
-        return SparseScores(broadcast_best(self.score_T, history, self.config.depth))
+        return SparseScores(broadcast_best(self.score_T, self.best_K, history, self.config.depth))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return {"score_T": self.score_T}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.score_T = arrays["score_T"].astype(np.float32)
-        return self
+        return self._index(arrays["score_T"].astype(np.float32))
 
 
 def decayed_listens(sequences: Sequences, at: int, half_life_days: float) -> Float32:
@@ -53,12 +55,16 @@ def decayed_listens(sequences: Sequences, at: int, half_life_days: float) -> Flo
     return np.bincount(sequences.track_E, weights=weight_E, minlength=sequences.num_tracks + 1).astype(np.float32)
 
 
-def broadcast_best(score_T: Float32, history: History, depth: int) -> csr_array:
+def best_first(score_T: Float32) -> Int32:
+    """Return the tracks with a score above 0, best first, equal ones by track; a channel sorts them once."""
+    order_T = np.argsort(-score_T, kind="stable")
+    return order_T[: np.count_nonzero(score_T > 0)].astype(np.int32)
+
+
+def broadcast_best(score_T: Float32, best_K: Int32, history: History, depth: int) -> csr_array:
     """Give every row the `depth` best tracks, and as many more as it has heard itself, so that filters leave enough."""
     num_tracks = len(score_T) - 1
     heard_B = np.diff(query(history, np.ones(history.track_BL.shape), num_tracks).indptr)
-    order_T = np.lexsort((np.arange(len(score_T)), -score_T))
-    best_K = order_T[: np.count_nonzero(score_T > 0)]
     length_B = np.minimum(depth + heard_B, len(best_K))
     end_B = np.cumsum(length_B)
     track_P = best_K[np.arange(length_B.sum()) - np.repeat(end_B - length_B, length_B)]

@@ -10,6 +10,7 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
@@ -40,12 +41,7 @@ class Relisten:
         return self
 
     def score(self, history: History) -> SparseScores:
-        age_BL = np.maximum(history.age_BL, ONE_MINUTE_HOURS).astype(np.float64)
-        matrices = [query(history, age_BL**-decay, self.num_tracks) for decay in self.config.decays]
-        activation = matrices[0]
-        log_sum_P = np.sum([np.log(np.maximum(matrix.data, 1e-30)) for matrix in matrices], axis=0)
-        activation.data = np.exp(log_sum_P / len(matrices)).astype(np.float32)
-        return SparseScores(activation)
+        return SparseScores(activation(history, self.config.decays, self.num_tracks))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return {"num_tracks": np.array([self.num_tracks])}
@@ -53,3 +49,13 @@ class Relisten:
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
         self.num_tracks = int(arrays["num_tracks"].item())
         return self
+
+
+def activation(history: History, decays: tuple[float, ...], num_tracks: int) -> csr_array:
+    """Return the exponential of the base-level activation, averaged over decays, of each row's own tracks [B, T]."""
+    age_BL = np.maximum(history.age_BL, ONE_MINUTE_HOURS).astype(np.float64)
+    matrices = [query(history, age_BL**-decay, num_tracks) for decay in decays]
+    strength_BT = matrices[0]
+    log_sum_P = np.sum([np.log(np.maximum(matrix.data, 1e-30)) for matrix in matrices], axis=0)
+    strength_BT.data = np.exp(log_sum_P / len(matrices)).astype(np.float32)
+    return strength_BT

@@ -16,6 +16,8 @@ from ritornello.contracts import Bool, Float32, Int32, Only
 from ritornello.data.sparse import SMALL, best_of_rows, values_at
 from ritornello.schema import PADDING
 
+STRETCH = 256  # neighbouring tracks of which the best one is looked at first
+
 
 @dataclass(frozen=True, slots=True)
 class Best:
@@ -74,6 +76,31 @@ def known_tracks(track_TD: Float32) -> Bool:
     return np.asarray(track_TD.any(axis=1))
 
 
+def keep_by_heard(score_BT: Float32, heard_BT: csr_array, only: Only) -> None:
+    """Leave the scores of what each row has heard, or of all else."""
+    heard = np.repeat(np.arange(len(score_BT)), np.diff(heard_BT.indptr)), heard_BT.indices
+    if only == "heard":
+        kept_H = score_BT[heard]
+        score_BT[:] = -np.inf
+        score_BT[heard] = kept_H
+    else:
+        score_BT[heard] = -np.inf
+
+
+def kth_largest(score_BT: Float32, k: int) -> Float32:
+    """Return the k-th largest entry of every row.
+
+    The k-th largest of the maxima of many stretches is a floor that `k` entries reach; only what reaches it is sorted.
+    """
+    num_stretches = score_BT.shape[1] // STRETCH
+    if num_stretches < 4 * k:
+        return np.asarray(np.partition(score_BT, -k, axis=1)[:, -k])
+    largest_BS = score_BT[:, : num_stretches * STRETCH].reshape(len(score_BT), num_stretches, STRETCH).max(axis=2)
+    floor_B = np.partition(largest_BS, -k, axis=1)[:, -k]
+    rows = [score_T[score_T >= floor] for score_T, floor in zip(score_BT, floor_B, strict=True)]
+    return np.array([np.partition(score_P, -k)[-k] for score_P in rows], np.float32)
+
+
 class VectorScores:
     """Scores as the products of a vector per row and a vector per track; a row of zeros proposes nothing.
 
@@ -121,15 +148,14 @@ class VectorScores:
         )
 
     def _best_of_block(self, rows: slice, k: int, heard_BT: csr_array, only: Only) -> Best:
-        score_BT = self._block(rows) if self.score_BT is None else self.score_BT[rows].copy()
-        score_BT[:, ~self.is_known_T] = -np.inf
+        score_BT = self._block(rows) if self.score_BT is None else self.score_BT[rows]
+        score_BT = np.where(self.is_known_T, score_BT, np.float32(-np.inf))
         score_BT[~self.user_BD[rows].any(axis=1)] = -np.inf
         if only != "any":
-            is_heard_BT = heard_BT[rows, : len(self.track_TD)].toarray() > 0
-            score_BT[is_heard_BT != (only == "heard")] = -np.inf
+            keep_by_heard(score_BT, heard_BT[rows, : len(self.track_TD)], only)
         k = min(k, score_BT.shape[1])
-        floor_B1 = np.partition(score_BT, -k, axis=1)[:, -k, None]
-        row_P, track_P = np.nonzero((score_BT >= floor_B1) & (score_BT > -np.inf))
+        floor_B1 = np.maximum(kth_largest(score_BT, k), np.finfo(np.float32).min)[:, None]
+        row_P, track_P = np.divmod(np.flatnonzero(score_BT >= floor_B1), score_BT.shape[1])
         order_P = np.lexsort((track_P, -score_BT[row_P, track_P], row_P))  # equal scores go by track
         row_P, track_P = row_P[order_P], track_P[order_P]
         slot_P = np.arange(len(row_P)) - np.searchsorted(row_P, row_P)

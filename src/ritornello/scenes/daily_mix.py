@@ -2,8 +2,9 @@
 
 Its promise: distinct tracks, at most `artist_cap` of an artist and none of one artist within `artist_gap`, nothing the
 user dislikes or blocks; the same user and day give the same list, the next day gives another. It is answered from the
-history up to the start of the day in the user's own time zone, so that listening to it does not change it. A newcomer gets
-what people play now, a small catalogue a shorter list; both are told in the note.
+history up to the start of the day in the user's own time zone, so that listening to it does not change it. The ranker looks
+weeks ahead; which of the heard tracks come back tomorrow is a matter of memory, so that orders them among themselves (see
+recall/relisten.py). A newcomer gets what people play now, a small catalogue a shorter list; both are told in the note.
 """
 
 from typing import Annotated
@@ -11,11 +12,14 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from ritornello.contracts import History, Slate
+from ritornello.contracts import Float32, History, Slate
+from ritornello.data.sparse import values_at
 from ritornello.pipeline import Pipeline, batches, join, top
+from ritornello.recall.relisten import RelistenConfig, activation
 from ritornello.rerank.diversity import cap_artists
 from ritornello.rerank.exploration import shuffle_softly
 from ritornello.rerank.familiarity import choose
+from ritornello.rerank.memory import order_heard
 from ritornello.rerank.spacing import space_artists
 from ritornello.scenes import NOTHING, Asked
 from ritornello.scenes.days import UTC_ZONE, day_number, start_of_day
@@ -27,7 +31,7 @@ SEED = 20_200_101
 class DailyMixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings: `familiarity` is the share of heard tracks (None: the ranker decides), `temperature` how much days differ.
 
-    `pool` is how many times the length of the list is considered.
+    `pool` is how many times the length of the list is considered, `memory` how much memory orders the heard tracks.
     """
 
     familiarity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
@@ -35,6 +39,7 @@ class DailyMixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 3
     temperature: Annotated[float, msgspec.Meta(ge=0)] = 0.1
     pool: Annotated[int, msgspec.Meta(ge=1)] = 8
+    memory: Annotated[float, msgspec.Meta(ge=0)] = 8.0
 
 
 class DailyMix:
@@ -52,18 +57,30 @@ class DailyMix:
         slates = []
         for rows in batches(history):
             slate = top(pipeline.rank(rows, task="window"), rows, k * self.config.pool)
-            picks = [self._mix(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
+            strength_BK = own_strength(pipeline, rows, slate)
+            picks = [self._mix(pipeline, rows, slate, strength_BK, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))
         return join(slates, tuple(pipeline.channels), k)
 
-    def _mix(self, pipeline: Pipeline, history: History, slate: Slate, row: int, k: int, asked: Asked) -> Pick:
+    def _mix(
+        self, pipeline: Pipeline, history: History, slate: Slate, strength_BK: Float32, row: int, k: int, asked: Asked
+    ) -> Pick:
         """Return one row's list, in the order to play it."""
         day = day_number(int(history.as_of_B[row]), asked.time_zone)
         generator = np.random.default_rng((SEED, int(history.user_B[row]), day))
         shortlist = ruled(pipeline, history, slate, row, asked)
+        shortlist = order_heard(shortlist, strength_BK[row, shortlist.index_N], self.config.memory)
         shortlist = shuffle_softly(shortlist, self.config.temperature, generator)
         shortlist = cap_artists(shortlist, self.config.artist_cap)
         shortlist = choose(shortlist, k, self.config.familiarity)
         shortlist = space_artists(shortlist, self.config.artist_gap)
         told = note(newcomer(history, row), shortfall(len(shortlist), k))
         return Pick(index_N=shortlist.index_N, title="Daily mix", note=told)
+
+
+def own_strength(pipeline: Pipeline, history: History, slate: Slate) -> Float32:
+    """Return how strongly each row remembers each track of its slate, 0 for what it has not listened to."""
+    num_tracks = len(pipeline.stats.value_TF) - 1
+    strength_BT = activation(history, RelistenConfig().decays, num_tracks)
+    row_P = np.repeat(np.arange(len(slate)), slate.track_BK.shape[1])
+    return values_at(strength_BT, row_P, slate.track_BK.ravel()).reshape(slate.track_BK.shape)
