@@ -23,6 +23,7 @@ from ritornello.rank import Contributions, Examples
 from ritornello.schema import PADDING
 
 ORDER = 0  # the head that the order is learned with; outcome t has head 1 + t
+PARITY = 1e-4
 CELLS = 2_000_000  # (candidate, event) pairs that are scored at a time: it bounds memory
 
 
@@ -65,6 +66,7 @@ class Network:
         fitted = training().fit(examples, self.config, self.architecture, least_events=self.least_events)
         self.spread = fitted.spread
         self.model, self.scaling = Model(fitted.content), fitted.scaling
+        check_parity(self.model(**fitted.sample), fitted.expected_BNH)
         self.bins, self.calibration_2T = fitted.bins, fitted.calibration_2T
         return self
 
@@ -142,6 +144,17 @@ class Network:
         self.spread = float(arrays["spread"])
         self.scaling = Scaling.restore(arrays)
         return self
+
+
+def check_parity(found_BNH: Float32, expected_BNH: Float32) -> None:
+    """Refuse a model whose answers are not those of the network that it was made of.
+
+    Raises:
+        ValueError: saying how far they are apart.
+    """
+    apart = float(np.abs(found_BNH - expected_BNH).max(initial=0.0))
+    if not apart <= PARITY:
+        raise ValueError(f"the exported ranker is {apart:.2g} away from the trained one; allowed is {PARITY:g}")
 
 
 def chances(logit_BNH: Float32, calibration_2T: NDArray[np.float64]) -> Float32:
