@@ -21,7 +21,7 @@ from scipy.optimize import fmin_l_bfgs_b
 from scipy.special import expit
 from torch import Tensor, nn
 
-from ritornello.contracts import Bool, Int32
+from ritornello.contracts import Bool, Float32, Int32
 from ritornello.data.outcomes import OUTCOMES, PLAY
 from ritornello.data.rank_inputs import Arrays, inputs_of
 from ritornello.data.scaling import Bins, Scaling
