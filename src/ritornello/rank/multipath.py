@@ -15,7 +15,7 @@ from ritornello.rank import Examples
 from ritornello.rank.network import Network, NetworkConfig
 from ritornello.rank.trees import Trees, TreesConfig
 
-PATHS = ("domains", "interests", "spaces", "evolution", "accumulation", "chain")
+PATHS = ("domains", "interests", "spaces", "accumulation", "chain")  # and "evolution": slow, see docs/ranking.md
 TREES = "trees."
 
 

@@ -33,13 +33,13 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     width: int = 32
     hidden: tuple[int, ...] = (64, 32)
     dropout: float = 0.1
-    epochs: int = 3
+    epochs: int = 2
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     unplayed: int = 60
     batch_requests: int = 16
     order: float = 1.0
-    chain: float = 1.0
+    chain: float = 0.3
     position: bool = True
     held_out: int = 0
     utility: dict[str, float] = msgspec.field(default_factory=dict)
