@@ -1,6 +1,6 @@
 """The ranking ladder on a real log: every ranker learns from the same examples and orders the same candidates.
 
-    python benchmarks/ranking.py measure --data events.parquet --out values.parquet --cuts 0,14,28,42 --seeds 0,1,2
+    python benchmarks/ranking.py --data events.parquet --out values.parquet --cuts 0,14,28,42 --seeds 0,1,2
     python benchmarks/recall_channels.py report values.parquet --peers FOLDER --beside trees
 
 Rolling windows end at T, T - 14 days, ...; the channels are fitted once a window and moment, then every ranker on what they

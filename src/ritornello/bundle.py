@@ -18,6 +18,7 @@ import numpy as np
 from ritornello import rank, recall, smoke
 from ritornello.artifacts import Workspace, read_manifest, replace_folder, write_atomic, write_manifest
 from ritornello.config import Config
+from ritornello.contracts import Spaces
 from ritornello.data.features import TrackStats
 from ritornello.data.ids import hash_ids
 from ritornello.data.prepare import Prepared, load_prepared
@@ -113,6 +114,9 @@ def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
         np.savez(folder / "rankers" / f"{task}.npz", **ranker.arrays())  # type: ignore[arg-type]  # read as the flag
     stats = pipeline.stats
     np.savez(folder / "stats.npz", value_TF=stats.value_TF, artist_T=stats.artist_T)
+    means = {f"mean_{place}": mean_SD for place, mean_SD in enumerate(pipeline.spaces.mean_ASD)}
+    places = {"place_TD": pipeline.spaces.place_TD, "attribute_TA": pipeline.spaces.attribute_TA}
+    np.savez(folder / "spaces.npz", **places, **means)  # type: ignore[arg-type]  # read as the flag
     described = {
         "names": stats.names,
         "clock": stats.clock,
@@ -183,7 +187,8 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
     for path in sorted((folder / "rankers").glob("*.npz")):
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        rankers[path.stem] = rank.make(config.rank.model, config.rank.settings.get(path.stem)).restore(arrays)
+        settings = rank.settings_for(config.rank.model, path.stem, config.rank.settings.get(path.stem, {}))
+        rankers[path.stem] = rank.make(config.rank.model, settings).restore(arrays)
     with np.load(folder / "stats.npz", allow_pickle=False) as archive:
         stats = TrackStats(
             names=tuple(described["names"]),
@@ -191,8 +196,19 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
             artist_T=archive["artist_T"],
             clock=described["clock"],
         )
+    with np.load(folder / "spaces.npz", allow_pickle=False) as archive:
+        spaces = Spaces(
+            place_TD=archive["place_TD"],
+            attribute_TA=archive["attribute_TA"],
+            mean_ASD=tuple(archive[name] for name in sorted(archive.files) if name.startswith("mean_")),
+        )
     return Pipeline(
-        channels=channels, quotas=described["quotas"], next_quota=described["next_quota"], stats=stats, rankers=rankers
+        channels=channels,
+        quotas=described["quotas"],
+        next_quota=described["next_quota"],
+        stats=stats,
+        rankers=rankers,
+        spaces=spaces,
     )
 
 

@@ -167,7 +167,9 @@ def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) 
     prepared = load_prepared(workspace)
     at = newest_moment(prepared)
     with progress_bars() as progress, running(Run(folder=workspace.runs, progress=progress)):
-        pipeline = fit_pipeline(prepared.sequences, at, config, prepared.knowledge, progress=progress)
+        pipeline = fit_pipeline(
+            prepared.sequences, at, config, prepared.knowledge, slates=prepared.slates, progress=progress
+        )
     version = publish(workspace, pipeline, config, prepared, at)
     typer.echo(
         f"published bundle {version}: channels {', '.join(pipeline.channels)}; rankers {', '.join(pipeline.rankers)}"

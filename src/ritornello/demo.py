@@ -61,7 +61,9 @@ def run(folder: Path, data: Path | None, progress: Progress, console: Console) -
     )
     console.print("[bold]4 of 5[/] train: the same on the whole log, published as a bundle")
     at = request.newest_moment(prepared)
-    pipeline = fit_pipeline(prepared.sequences, at, config, prepared.knowledge, progress=progress)
+    pipeline = fit_pipeline(
+        prepared.sequences, at, config, prepared.knowledge, slates=prepared.slates, progress=progress
+    )
     version = publish(workspace, pipeline, config, prepared, at)
     console.print(f"  bundle {version}")
     console.print("[bold]5 of 5[/] results, and a daily mix")

@@ -28,7 +28,8 @@ BATCH = 256
 class Pipeline:
     """Fitted channels with their quotas, track statistics, and one ranker per task.
 
-    Tasks: `window` (the next weeks), `unheard` (the same among unheard tracks alone), `next` (the very next play).
+    Tasks: `window` (the next weeks), `unheard` (the same among unheard tracks alone), `next` (the very next play), `offered`
+    (what an offer would come to: a utility of the chain of behaviour, where the log has impressions to learn it from).
 
     Without a ranker for the task the order is the fused order of recall. Quotas go by task too; a name without any, a scene's
     perhaps, has those of `window`.
@@ -61,11 +62,16 @@ class Pipeline:
             quotas = {name: min(quota, self.next_quota) for name, quota in quotas.items()}
         return quotas
 
-    def rank(self, history: History, *, task: str, only: Only = "any") -> Candidates:
-        """Return candidates in final order with the ranker's scores."""
+    def rank(self, history: History, *, task: str, only: Only = "any", utility: float = 0.0) -> Candidates:
+        """Return candidates in final order with the ranker's scores.
+
+        `utility` is how much what an offer would come to counts beside that, both in standard deviations within the row.
+        """
         candidates, batch = self.propose(history, task=task, only=only)
         ranker = self.ranker_for(task, only)
         score_BN = ranker.score(batch) if ranker else candidates.score_BN
+        if utility and "offered" in self.rankers:
+            score_BN = standardised(score_BN) + np.float32(utility) * standardised(self.rankers["offered"].score(batch))
         if only == "heard":
             candidates, score_BN = keep_heard(candidates, score_BN, history)
         return reorder(candidates, score_BN)
@@ -88,6 +94,16 @@ class Pipeline:
         """Return the best `k` tracks per row, fewer where the channels know fewer."""
         slates = [top(self.rank(rows, task=task, only=only), rows, k) for rows in batches(history)]
         return join(slates, tuple(self.channels), k)
+
+
+def standardised(score_BN: Float32) -> Float32:
+    """Return scores with mean 0 and deviation 1 in every row; -inf stays."""
+    is_there_BN = np.isfinite(score_BN)
+    number_B1 = np.maximum(is_there_BN.sum(axis=1, keepdims=True), 1)
+    mean_B1 = np.where(is_there_BN, score_BN, 0.0).sum(axis=1, keepdims=True) / number_B1
+    gap_BN = np.where(is_there_BN, score_BN - mean_B1, 0.0)
+    deviation_B1 = np.sqrt((gap_BN**2).sum(axis=1, keepdims=True) / number_B1)
+    return np.where(is_there_BN, gap_BN / np.maximum(deviation_B1, 1e-9), -np.inf).astype(np.float32)
 
 
 def batches(history: History, size: int = BATCH) -> Iterator[History]:

@@ -5,6 +5,7 @@ offered and passed over. I impressions, Q slates, N places of a slate, T outcome
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ import polars as pl
 from ritornello.artifacts import Workspace
 from ritornello.contracts import Float32, Int32, Int64
 from ritornello.data import ids
-from ritornello.data.log import read_log
+from ritornello.data.log import Log
 from ritornello.data.outcomes import OUTCOMES, PLAY, outcomes_of_plays
 from ritornello.data.parts import PART_FILE, parts_of
 from ritornello.data.sequence import Sequences
@@ -54,6 +55,25 @@ class Slates:
         row = slice(*np.searchsorted(self.at_Q, (start, end)))
         return Slates(**{name: getattr(self, name)[row] for name in Slates.__slots__})
 
+    def save(self, path: Path) -> None:
+        """Write all arrays as one file."""
+        np.savez(path, **{name: getattr(self, name) for name in Slates.__slots__})
+
+    @classmethod
+    def load(cls, path: Path) -> "Slates":
+        """Read what `save` wrote; what an older version prepared has none."""
+        if not path.is_file():
+            return no_slates()
+        with np.load(path, allow_pickle=False) as archive:
+            return cls(**{name: archive[name] for name in Slates.__slots__})
+
+    def sample(self, number: int, seed: int) -> "Slates":
+        """Return at most so many of them, drawn by chance, in order of time."""
+        if len(self) <= number:
+            return self
+        row = np.sort(np.random.default_rng(seed).choice(len(self), number, replace=False))
+        return Slates(**{name: getattr(self, name)[row] for name in Slates.__slots__})
+
 
 def no_slates() -> Slates:
     """Return the slates of a log without impressions."""
@@ -68,9 +88,8 @@ def no_slates() -> Slates:
     )
 
 
-def read_slates(workspace: Workspace, user_ids: pl.Series, track_ids: pl.Series) -> Slates:
+def read_slates(workspace: Workspace, log: Log, user_ids: pl.Series, track_ids: pl.Series) -> Slates:
     """Read the newest impressions of a workspace as slates; those without a request stand for a slate of one."""
-    log = read_log(workspace)
     if not log.num_impressions:
         return no_slates()
     scans = [pl.scan_parquet(part / PART_FILE, glob=False) for part in parts_of(workspace.events)]

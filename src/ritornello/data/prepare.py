@@ -22,6 +22,7 @@ from ritornello.data.coding import COUNT, IdCoder, rows_of_codes
 from ritornello.data.given import stack_given
 from ritornello.data.graph import Graph
 from ritornello.data.graph_edges import Counts, build_graph
+from ritornello.data.impressions import Slates, read_slates
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.log import Log, as_floats, coded_batches, read_log
 from ritornello.data.sequence import Sequences
@@ -42,7 +43,7 @@ from ritornello.schema import (
 
 STATS_FILE, USERS_FILE, TRACKS_FILE = "stats.json", "users.parquet", "tracks.parquet"
 CODED_FILE = "coded.bin"
-GRAPH, GIVEN_FILE = "graph", "given_TV.npy"
+GRAPH, GIVEN_FILE, SLATES_FILE = "graph", "given_TV.npy", "slates.npz"
 CODE = "code"
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Prepared:
     track_ids: pl.Series
     tracks: pl.DataFrame
     knowledge: Knowledge
+    slates: Slates
     folder: Path
 
 
@@ -93,6 +95,7 @@ def load_prepared(workspace: Workspace) -> Prepared:
         sequences = Sequences.load(folder)
         check_lengths(sequences, len(user_ids), len(tracks))
         known = load_knowledge(folder, tracks)
+        slates = Slates.load(folder / SLATES_FILE)
     except (OSError, EOFError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
         cause = str(error).splitlines()[0]
         raise ValueError(f"{folder} is damaged ({cause}): run `ritornello prepare {workspace.root}` again") from error
@@ -102,6 +105,7 @@ def load_prepared(workspace: Workspace) -> Prepared:
         track_ids=tracks[TRACK_ID],
         tracks=tracks,
         knowledge=known,
+        slates=slates,
         folder=folder,
     )
 
@@ -154,6 +158,7 @@ def prepare(workspace: Workspace, *, progress: Progress | None = None) -> Prepar
             np.save(fresh / GIVEN_FILE, given_TV)
             graph, counts = build_graph(read_tables(workspace), users, tracks)
             graph.save(fresh / GRAPH)
+            read_slates(workspace, log, users[USER_ID], tracks[TRACK_ID]).save(fresh / SLATES_FILE)
             report = report_of(log, users, tracks, writer, graph=counts, vectors=vectors)
             (fresh / STATS_FILE).write_text(json.dumps(asdict(report), indent=1))
     logger.info("prepare: %d events, %d users, %d tracks", report.events, report.users, report.tracks)

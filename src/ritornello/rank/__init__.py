@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello import plugins
+from ritornello.config import Settings
 from ritornello.contracts import Bool, Float32, Int32, RankBatch, Spaces
 from ritornello.data.behaviour import Behaviour
 from ritornello.schema import PADDING
@@ -90,6 +91,26 @@ RANKERS = {
     "dien": "ritornello.rank.dien:DIEN",
     "multipath": "ritornello.rank.multipath:Multipath",
 }
+
+
+# What won on validation windows where it differs from a model's own defaults; a configuration goes before it.
+TASK_SETTINGS: dict[tuple[str, str], Settings] = {
+    ("trees", "unheard"): {"objectives": ["binary", "binary"]},
+    ("multipath", "unheard"): {"trees": ["binary", "binary"]},
+}
+# What is made of an offer: all that is known of it counts, a skip against it (see docs/ranking.md).
+OFFER_SETTINGS: Settings = {
+    "utility": {"finish": 1.0, "like": 1.0, "add": 1.0, "skip": -1.0},
+    **{"order": 0.3, "chain": 1.0, "held_out": 10, "batch_requests": 64, "learning_rate": 4e-3},
+}
+
+
+def settings_for(model: str, task: str, own: Settings) -> Settings:
+    """Return the settings of a task's ranker: those of a configuration before what is known to suit the task."""
+    usual = TASK_SETTINGS.get((model, task), {})
+    if task == "offered" and reads_history(model):
+        usual = usual | OFFER_SETTINGS
+    return usual | own
 
 
 def make(name: str, settings: dict[str, object] | None = None) -> Ranker:

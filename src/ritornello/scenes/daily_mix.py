@@ -31,7 +31,8 @@ SEED = 20_200_101
 class DailyMixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings: `familiarity` is the share of heard tracks (None: the ranker decides), `temperature` how much days differ.
 
-    `pool` is how many times the length of the list is considered, `memory` how much memory orders the heard tracks.
+    `pool` is how many times the length of the list is considered, `memory` how much memory orders the heard tracks,
+    `utility` how much what an offer would come to counts, where a ranker of offers was trained.
     """
 
     familiarity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
@@ -40,6 +41,7 @@ class DailyMixConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     temperature: Annotated[float, msgspec.Meta(ge=0)] = 0.1
     pool: Annotated[int, msgspec.Meta(ge=1)] = 8
     memory: Annotated[float, msgspec.Meta(ge=0)] = 8.0
+    utility: Annotated[float, msgspec.Meta(ge=0)] = 0.5
 
 
 class DailyMix:
@@ -56,7 +58,7 @@ class DailyMix:
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
         for rows in batches(history):
-            slate = top(pipeline.rank(rows, task="window"), rows, k * self.config.pool)
+            slate = top(pipeline.rank(rows, task="window", utility=self.config.utility), rows, k * self.config.pool)
             strength_BK = own_strength(pipeline, rows, slate)
             picks = [self._mix(pipeline, rows, slate, strength_BK, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))

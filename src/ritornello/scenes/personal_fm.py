@@ -34,13 +34,16 @@ AGAIN = "this session has played or skipped all there is: it starts again"
 class PersonalFMConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings: `explore` is the share of slots given to chance, `skip_penalty` what a skip costs in standard deviations.
 
-    `pool` is how many times the length of the list is considered, `tired` how many skips an artist survives less one.
+    `utility` is how much what an offer would come to (finished, liked, skipped) counts beside what is likely next, where a
+    ranker of offers was trained; `pool` is how many times the length of the list is considered, `tired` how many skips an
+    artist survives less one.
     """
 
     familiarity: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     explore: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
     repeats: bool = False
     skip_penalty: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    utility: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     tired: Annotated[float, msgspec.Meta(gt=0)] = 3.0
     artist_cap: Annotated[int, msgspec.Meta(ge=1)] = 3
     artist_gap: Annotated[int, msgspec.Meta(ge=0)] = 2
@@ -61,7 +64,7 @@ class PersonalFM:
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
         for rows in batches(history):
-            ranked = pipeline.rank(rows, task="next")
+            ranked = pipeline.rank(rows, task="next", utility=self.config.utility)
             slate = top(ranked, rows, ranked.track_BN.shape[1])
             picks = [self._stream(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))

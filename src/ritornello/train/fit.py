@@ -6,27 +6,33 @@ from dataclasses import dataclass, replace
 from rich.progress import Progress
 
 from ritornello import rank
-from ritornello.config import Config, Settings
+from ritornello.config import Config
 from ritornello.contracts import Only
 from ritornello.data import split
+from ritornello.data.impressions import Slates
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 from ritornello.rank import Examples
 from ritornello.schema import ONE_DAY_MS
-from ritornello.train.candidates import Sampling, choose_cuts, next_examples, stack, window_after, window_examples
+from ritornello.train.candidates import (
+    Sampling,
+    choose_cuts,
+    next_examples,
+    offered_examples,
+    stack,
+    window_after,
+    window_examples,
+)
 from ritornello.train.quotas import WINDOWS, Reach, learn, reach
 from ritornello.train.recall import fit_recall
 
 MIN_POSITIVES = 50
-# What won on validation windows where it differs from a model's own defaults; a configuration goes before it.
-TASK_SETTINGS: dict[tuple[str, str], Settings] = {
-    ("trees", "unheard"): {"objectives": ["binary", "binary"]},
-    ("multipath", "unheard"): {"trees": ["binary", "binary"]},
-}
-# What a ranker may be asked for: the next weeks among all tracks or among unheard ones alone, and the very next play.
+# What a ranker may be asked for: the next weeks among all tracks or among unheard ones alone, the very next play, and
+# what an offer would come to.
 WINDOW_TASKS: dict[str, Only] = {"window": "any", "unheard": "unheard"}
-TASKS = (*WINDOW_TASKS, "next")
+OFFERED = "offered"
+TASKS = (*WINDOW_TASKS, "next", OFFERED)
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +44,14 @@ def fit_pipeline(
     knowledge: Knowledge,
     *,
     tasks: tuple[str, ...] = TASKS,
+    slates: Slates | None = None,
     progress: Progress | None = None,
 ) -> Pipeline:
-    """Train on events strictly older than `at`, with a ranker per task; a log too short for a ranker goes without."""
-    learned = learn_from(sequences, at, config, knowledge, tasks=tasks, progress=progress)
+    """Train on events strictly older than `at`, with a ranker per task; a log too short for a ranker goes without.
+
+    Of the logged slates those that began before `at` teach the ranker of offers.
+    """
+    learned = learn_from(sequences, at, config, knowledge, tasks=tasks, slates=slates, progress=progress)
     return fit_rankers(learned, config)
 
 
@@ -60,6 +70,7 @@ def learn_from(
     knowledge: Knowledge,
     *,
     tasks: tuple[str, ...] = TASKS,
+    slates: Slates | None = None,
     progress: Progress | None = None,
 ) -> Learned:
     """Fit the channels at earlier moments, oldest first, gather examples there, and fit them on everything before `at`."""
@@ -67,8 +78,10 @@ def learn_from(
     if unknown:
         raise ValueError(f"rank.settings: unknown task {', '.join(unknown)}; allowed are {', '.join(TASKS)}")
     known = split.before(sequences, at)
+    if slates is not None:
+        slates = slates.between(0, at) if rank.reads_history(config.rank.model) and len(slates) else None
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
-    examples: dict[str, list[Examples]] = {task: [] for task in tasks}
+    examples: dict[str, list[Examples]] = {task: [] for task in tasks if task != OFFERED or slates is not None}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 1) if progress else None
     reached: dict[str, list[Reach]] = {task: [] for task in tasks if task in WINDOW_TASKS}
     earlier: Pipeline | None = None
@@ -77,7 +90,8 @@ def learn_from(
         onto = earlier.spaces if earlier else None
         fitted = fit_recall(before, cut, config, knowledge, earlier=earlier, onto=onto)
         earlier = with_quotas(fitted, reached, config)
-        for task, part in examples_at(known, before, cut, number, config, earlier, tasks, reached).items():
+        moment = Moment(number=number, cut=cut, before=before, slates=slates)
+        for task, part in examples_at(known, moment, config, earlier, tasks, reached).items():
             examples[task].insert(0, part)
         if progress and task_id is not None:
             progress.advance(task_id)
@@ -104,18 +118,28 @@ def with_quotas(pipeline: Pipeline, reached: dict[str, list[Reach]], config: Con
     return replace(pipeline, quotas={**pipeline.quotas, **learned})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """An earlier moment: the how manieth back, when, what was known by then, and what was offered later (None: nothing)."""
+
+    number: int
+    cut: int
+    before: Sequences
+    slates: Slates | None
+
+
 def examples_at(
     known: Sequences,
-    before: Sequences,
-    cut: int,
-    number: int,
+    moment: Moment,
     config: Config,
     pipeline: Pipeline,
     tasks: tuple[str, ...],
     reached: dict[str, list[Reach]],
 ) -> dict[str, Examples]:
     """Return what each task can learn from recall as of one cut; what was reached in its window is added."""
+    before, cut, number = moment.before, moment.cut, moment.number
     window = window_after(known, cut, config.rank.window_days)
+    end = cut + int(config.rank.window_days * ONE_DAY_MS)
     if config.recall.learn_quotas:
         for task, parts in reached.items():  # only now, when this cut's own quotas are fixed; older ones are let go
             newest = reach(pipeline, before, window, cut, config.recall, only=WINDOW_TASKS[task])
@@ -132,7 +156,6 @@ def examples_at(
                 pipeline, before, window, cut, only=only, sampling=sampling(config.rank.negatives)
             )
     if "next" in tasks and number < config.rank.next_cuts:
-        end = cut + int(config.rank.window_days * ONE_DAY_MS)
         found["next"] = next_examples(
             pipeline,
             known,
@@ -141,6 +164,9 @@ def examples_at(
             plays=config.rank.next_plays // config.rank.next_cuts,
             sampling=sampling(config.rank.next_negatives),
         )
+    if OFFERED in tasks and moment.slates is not None:
+        slates = moment.slates.between(cut, end).sample(config.rank.slates // config.rank.cuts, config.seed + number)
+        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling(1.0))
     return {task: part for task, part in found.items() if part is not None}
 
 
@@ -159,5 +185,5 @@ def enough(task: str, parts: list[Examples]) -> bool:
 
 def fit_ranker(task: str, parts: list[Examples], config: Config) -> rank.Ranker:
     """Fit the ranker of one task; settings are given by task name."""
-    settings = TASK_SETTINGS.get((config.rank.model, task), {}) | config.rank.settings.get(task, {})
+    settings = rank.settings_for(config.rank.model, task, config.rank.settings.get(task, {}))
     return rank.make(config.rank.model, settings).fit(stack(parts))
