@@ -5,15 +5,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from ritornello.contracts import Candidates, History
+from ritornello.contracts import Candidates, History, RankBatch
 from ritornello.data.ids import rows_of
 from ritornello.data.sequence import encode
 from ritornello.pipeline import Pipeline, top
+from ritornello.rank.network import Network
+from ritornello.rank.occlusion import own_tracks_that_moved
 from ritornello.reasons import WORDS, explain_slate, group_contributions, in_words
 from ritornello.request import Served, newest_moment, track_names
 from ritornello.schema import ONE_DAY_MS
 
 NUM_FAMILIES = 6
+NUM_OWN_TRACKS = 3
+LEAST_CHANGE = 0.005
 
 
 def explain(served: Served, user_id: str, track_id: str) -> Iterator[str]:
@@ -52,10 +56,20 @@ def tell(pipeline: Pipeline, history: History, track: int, names: Mapping[int, s
         :NUM_FAMILIES
     ]:
         yield f"  {value:+.2f}  {words}"
+    if isinstance(ranker, Network):
+        yield from own_track_lines(ranker, batch, int(found[0]), names)
     slate = top(pipeline.rank(history, task="window"), history, place)
     if track in slate.track_BK[0]:
         shown = int(np.flatnonzero(slate.track_BK[0] == track)[0])
         yield f"in short: {in_words(explain_slate(pipeline, history, slate)[0][shown], names)}"
+
+
+def own_track_lines(ranker: Network, batch: RankBatch, slot: int, names: Mapping[int, str]) -> Iterator[str]:
+    """Yield the own tracks that moved the score most, either way."""
+    track_M, change_M = own_tracks_that_moved(ranker, batch, slot)
+    for place in np.argsort(-np.abs(change_M), kind="stable")[:NUM_OWN_TRACKS].tolist():
+        if abs(change_M[place]) >= LEAST_CHANGE:
+            yield f"  {change_M[place]:+.2f}  because you played {names[int(track_M[place])]}"
 
 
 def find_one(wanted: str, known: pl.Series, what: str) -> int:
