@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ def optimise(
     )
     task = Task(
         name=name,
-        fingerprint=f"{config} {len(reader.examples.label_S)}",
+        fingerprint=f"{config} {digest(reader.examples)}",
         num_epochs=config.epochs,
         steps_per_epoch=steps,
         learning_rate=config.learning_rate,
@@ -259,6 +260,14 @@ def optimise(
         loss_of=loss_of,
         validate=None,
     )
+
+
+def digest(examples: "Examples") -> str:
+    """Return what tells these examples from any others: another task's, or another log's."""
+    content = sha256()
+    for array in (examples.track_S, examples.request_S, examples.label_S, examples.feature_SF):
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()[:16]
 
 
 def with_position(logit_BNH: Tensor, position_BN: Tensor, table: nn.Module) -> Tensor:
