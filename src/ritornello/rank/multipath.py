@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ritornello.contracts import Float32, RankBatch
 from ritornello.data.behaviour import DOMAINS
 from ritornello.rank import Examples
-from ritornello.rank.network import Network, NetworkConfig
+from ritornello.rank.network import Network, NetworkConfig, check_names
 from ritornello.rank.trees import Trees, TreesConfig
 
 PATHS = ("domains", "interests", "spaces", "accumulation", "chain")  # and "evolution": slow, see docs/ranking.md
@@ -42,6 +42,11 @@ class Multipath(Network):
 
     def __init__(self, config: MultipathConfig) -> None:
         super().__init__(config)
+        check_names("paths", config.paths, (*PATHS, "evolution"))
+        check_names("domains", config.domains, DOMAINS)
+        check_names("fusion", [config.fusion], ("gate", "concat"))
+        if "play" not in config.domains:
+            raise ValueError(f"domains: found {', '.join(config.domains) or 'none'}; play is read by every path")
         self.least_events = config.evolved
         self.trees = Trees(TreesConfig(objectives=config.trees)) if config.trees else None
 

@@ -4,6 +4,7 @@ What all of them share: settings, and how a score comes of logits. Each architec
 nn/rankers; training is in nn/rank_training.py. B requests, N candidates, H heads, T outcomes, F features.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from types import ModuleType
 from typing import ClassVar, Self
@@ -55,6 +56,7 @@ class Network:
     least_events: int = 1
 
     def __init__(self, config: NetworkConfig) -> None:
+        check_names("utility", config.utility, OUTCOMES)
         self.config = config
         self.model: Model | None = None
         self.scaling: Scaling | None = None
@@ -77,7 +79,8 @@ class Network:
         """Return how the score would change without each part of what is known: the features, and each behaviour's events."""
         behaviour = behaviour_of(batch.history)
         score_BN = self.order(self.logits(batch, behaviour), batch)
-        without = [self.order(self.logits(self.featureless(batch), behaviour), batch)]
+        middle = self.featureless(batch)
+        without = [self.order(self.logits(middle, behaviour), middle)]
         without += [
             self.order(self.logits(batch, behaviour | {name: nothing(behaviour[name])}), batch) for name in DOMAINS
         ]
@@ -144,6 +147,16 @@ class Network:
         self.spread = float(arrays["spread"])
         self.scaling = Scaling.restore(arrays)
         return self
+
+
+def check_names(setting: str, found: Iterable[str], allowed: tuple[str, ...]) -> None:
+    """Refuse names that mean nothing.
+
+    Raises:
+        ValueError: naming what is allowed.
+    """
+    if unknown := sorted(set(found) - set(allowed)):
+        raise ValueError(f"{setting}: unknown {', '.join(unknown)}; allowed are {', '.join(allowed)}")
 
 
 def check_parity(found_BNH: Float32, expected_BNH: Float32) -> None:

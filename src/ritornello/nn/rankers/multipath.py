@@ -182,7 +182,6 @@ class Multipath(nn.Module):
     def __init__(self, config: "MultipathConfig", shape: "Shape") -> None:
         super().__init__()
         width, names = config.width, tuple(name for name in DOMAINS if name in config.domains)
-        assert "play" in names, "the plays are read by every path"
         num_context = width + 1
         self.facts = Facts(shape, width)
         self.encoders = nn.ModuleDict({name: Events(shape.dim, width) for name in names})
