@@ -1,4 +1,4 @@
-"""Multipath: several readings of a user's behaviour, fused by a gate (nn/rankers/multipath.py), and small trees beside them.
+"""Multipath: several readings of a user's behaviour, fused (nn/rankers/multipath.py), and small trees beside them.
 
 The trees (rank/trees.py) read the features alone; each part's scores are scaled by their spread inside a request before they
 are added.
@@ -20,14 +20,14 @@ TREES = "trees."
 
 
 class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
-    """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is gate or concat.
+    """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is concat or gate.
 
     `trees` are the objectives of the trees beside it, none where it is empty.
     """
 
     paths: tuple[str, ...] = PATHS
     domains: tuple[str, ...] = DOMAINS
-    fusion: str = "gate"
+    fusion: str = "concat"
     interests: int = 4
     iterations: int = 3
     evolved: int = 50

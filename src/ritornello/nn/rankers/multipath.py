@@ -1,4 +1,4 @@
-"""Multipath: several readings of a user's behaviour, fused by a gate that the candidate, the user and the moment set.
+"""Multipath: several readings of a user's behaviour, fused by one tower, or behind a gate that candidate, user and moment set.
 
 The paths carry the names that NetEase Cloud Music gave them in 2020; what is inside is ours (see docs/ranking.md). Each can be
 left out by configuration:
@@ -177,7 +177,7 @@ class Chain(nn.Module):
 
 
 class Multipath(nn.Module):
-    """Fuse the paths by a gate; what was accumulated is added to the score."""
+    """Fuse the paths; what was accumulated is added to the score."""
 
     def __init__(self, config: "MultipathConfig", shape: "Shape") -> None:
         super().__init__()
@@ -205,7 +205,8 @@ class Multipath(nn.Module):
         self.raised = nn.Parameter(torch.full((NUM_HEADS,), 0.5))
         self.fusion = config.fusion
         num_paths = 1 + len(paths)
-        self.gate = nn.Linear(num_context + width, num_paths)
+        if config.fusion == "gate":
+            self.gate = nn.Linear(num_context + width, num_paths)
         self.tower = Tower((num_paths * width, *config.hidden[1:], NUM_HEADS), dropout=config.dropout)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
