@@ -4,8 +4,8 @@
     python benchmarks/ranking_ladder.py WS --rankers "trees;din;multipath" --json ladder.json
 
 All rankers learn from the slates of two 14-day windows and are judged on those of the third; features and places are those
-known at the beginning of each window, histories those of the moment of the slate. Models of features alone are fitted once a task.
-Values are sums by listener, so that differences are paired and a bootstrap over listeners gives their standard error.
+known at the beginning of each window, histories those of the moment of the slate. Models of features alone are fitted once a
+task. Values are sums by listener, so that differences are paired and a bootstrap over listeners gives their standard error.
 """
 
 import json

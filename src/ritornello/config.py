@@ -42,7 +42,7 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the rankers learn: from candidates of `cuts` earlier moments, and what was played in `window_days` after each.
 
     `negatives` is the share of unplayed candidates that is kept; `next_plays` how many plays the live ranker learns from,
-    `slates` how many logged slates the ranker of offers does, where the log has impressions and the model reads histories.
+    `slates` how many logged slates the ranker of offers does, where the log has impressions.
     """
 
     model: str = "trees"
@@ -53,7 +53,7 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_plays: FromOne = 8000
     next_cuts: FromZero = 2
     next_negatives: Share = 0.05
-    slates: FromZero = 20_000
+    slates: FromZero = 8_000
 
 
 class FeaturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,14 +3,16 @@
 import logging
 from dataclasses import dataclass, replace
 
+import numpy as np
 from rich.progress import Progress
 
 from ritornello import rank
 from ritornello.config import Config
-from ritornello.contracts import Only
+from ritornello.contracts import Bool, Only
 from ritornello.data import split
 from ritornello.data.impressions import Slates
 from ritornello.data.knowledge import Knowledge
+from ritornello.data.outcomes import FINISH
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
 from ritornello.rank import Examples
@@ -78,8 +80,7 @@ def learn_from(
     if unknown:
         raise ValueError(f"rank.settings: unknown task {', '.join(unknown)}; allowed are {', '.join(TASKS)}")
     known = split.before(sequences, at)
-    if slates is not None:
-        slates = slates.between(0, at) if rank.reads_history(config.rank.model) and len(slates) else None
+    slates = slates.between(0, at) if slates is not None and len(slates) else None
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
     examples: dict[str, list[Examples]] = {task: [] for task in tasks if task != OFFERED or slates is not None}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 1) if progress else None
@@ -186,4 +187,15 @@ def enough(task: str, parts: list[Examples]) -> bool:
 def fit_ranker(task: str, parts: list[Examples], config: Config) -> rank.Ranker:
     """Fit the ranker of one task; settings are given by task name."""
     settings = rank.settings_for(config.rank.model, task, config.rank.settings.get(task, {}))
-    return rank.make(config.rank.model, settings).fit(stack(parts))
+    examples = stack(parts)
+    if task == OFFERED and not rank.reads_history(config.rank.model):
+        examples = replace(
+            examples, label_S=was_worth_it(examples)
+        )  # what has no head for each link learns the last one
+    return rank.make(config.rank.model, settings).fit(examples)
+
+
+def was_worth_it(examples: Examples) -> Bool:
+    """Tell which offers were played to the end; where the log does not tell how far plays got, which were played."""
+    is_finished_S = examples.outcome_ST[:, FINISH]
+    return np.asarray(is_finished_S > 0 if np.isfinite(is_finished_S).any() else examples.label_S)
