@@ -19,7 +19,7 @@ class Accumulation(nn.Module):
     def __init__(self, num_spaces: int) -> None:
         super().__init__()
         self.raw_decay = nn.Parameter(torch.zeros(2, num_spaces))  # of plays and of skips; 0 is a decay of 0.5
-        self.raw_weight = nn.Parameter(torch.full((3, num_spaces), -2.0))  # plays, skips, satiation
+        self.raw_weight = nn.Parameter(torch.full((3, num_spaces), -4.0))  # plays, skips, satiation: little at first
 
     def decay(self) -> Tensor:
         """Return the powers of the ages, between 0 and 1 [2, S]."""
