@@ -29,6 +29,9 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("vector", "temperature"): [0.05, 0.5],
     ("interests", "readout"): ["mean", "max"],
     ("interests", "epochs"): [2, 1],
+    ("network", "utility"): [{"play": 1.0, "finish": 0.5}],
+    ("network", "held_out"): [2],
+    ("multipath", "fusion"): ["concat"],
 }
 
 # What else has to be set for a field to tell: one epoch of the planted world is two steps, after which heads agree.

@@ -3,43 +3,51 @@
 S examples, B requests, N candidates, F features.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import import_module
 
 import msgspec
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from contract.settings import fields_of, other_values
+from contract.settings import ALONGSIDE, SPECIAL, fields_of, other_values
 from ritornello import rank
 from ritornello.config import Config, RankConfig, RecallConfig
 from ritornello.contracts import History, RankBatch, Spaces
 from ritornello.data import split
-from ritornello.data.behaviour import behaviour_of
+from ritornello.data.behaviour import DOMAINS, Domain, behaviour_of
 from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
-from ritornello.rank import RANKERS, Examples, Ranker, Requests
+from ritornello.nn import rank_training
+from ritornello.rank import RANKERS, Examples, Ranker, Requests, network
+from ritornello.rank.network import Network
 from ritornello.schema import ONE_DAY_MS, PADDING
 from ritornello.train.candidates import Sampling, listened_after, window_after, window_examples
 from ritornello.train.recall import fit_recall
 
 # What makes a ranker quick on a small world; one that is quick by itself needs no line.
-NETWORK: dict[str, object] = {"epochs": 12, "width": 8, "hidden": [16, 8], "learning_rate": 1e-2, "batch_requests": 8}
+NETWORK: dict[str, object] = {"epochs": 12, "width": 8, "hidden": (16, 8), "learning_rate": 1e-2, "batch_requests": 8}
 QUICK: dict[str, dict[str, object]] = {
     "trees": {"num_trees": 10, "min_examples_in_leaf": 5, "learning_rate": 0.3},
     "mean_pool": NETWORK,
     "din": NETWORK,
     "session": NETWORK,
     "dien": NETWORK | {"evolved": 4},
-    "multipath": NETWORK | {"evolved": 4},
+    "multipath": NETWORK | {"evolved": 2},
 }
+BRIEF: dict[str, object] = {"epochs": 2}  # enough for a setting of a network to tell
 CHANNELS = ("popular", "relisten", "transitions", "neighbours")
 NUM_REQUESTS, NUM_CANDIDATES, NUM_FEATURES = 64, 20, 6
 
+NETWORKS = [name for name in RANKERS if rank.reads_history(name)]
+
 every_ranker = pytest.mark.parametrize("name", RANKERS)
+every_sum = pytest.mark.parametrize("name", [name for name in RANKERS if name not in NETWORKS])
+every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
 def config_of(name: str) -> type[msgspec.Struct]:
@@ -50,6 +58,26 @@ def config_of(name: str) -> type[msgspec.Struct]:
 
 def fit(name: str, examples: Examples, settings: dict[str, object] | None = None) -> Ranker:
     return rank.make(name, QUICK.get(name, {}) | (settings or {})).fit(examples)
+
+
+class AsTrained:
+    """A network that torch itself runs; stands in for the graph that is made of it."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module = module.eval()
+
+    def __call__(self, **inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            logit_BNH: NDArray[np.float32] = self.module(rank_training.as_tensors(inputs)).numpy()
+        return logit_BNH
+
+
+def fit_untraced(name: str, examples: Examples, settings: dict[str, object] | None = None) -> Ranker:
+    """Fit, and answer by torch: to trace a graph for every shape that a network can have takes minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rank_training, "export", lambda module, inputs, key: module)
+        patch.setattr(network, "Model", AsTrained)
+        return fit(name, examples, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,15 @@ def planted() -> Planted:
     user_B = np.arange(world.sequences.num_users + 1)  # nobody among them
     history = encode(world.sequences, user_B, np.full(len(user_B), world.now))
     return Planted(examples, asked, np.isin(pair_BN, played), pipeline.propose(history)[1])
+
+
+@cache
+def told() -> Examples:
+    """Return the examples of the window as if they had been shown, each request in slates of six."""
+    examples = planted().examples
+    number_S = np.arange(len(examples.label_S))
+    position_S = (number_S - np.searchsorted(examples.request_S, examples.request_S)) % 6
+    return replace(examples, position_S=position_S.astype(np.int32))
 
 
 @cache
@@ -212,7 +249,7 @@ def test_other_candidates_do_not_change_a_score(name):
 @every_ranker
 def test_it_learns_from_64_requests(name):
     examples = invented()
-    score_S = fit(name, examples).score(as_batch(examples)).ravel()
+    score_S = fit_untraced(name, examples).score(as_batch(examples)).ravel()
     assert loss(score_S, examples.label_S) < loss(np.zeros_like(score_S), examples.label_S)
     assert area_under_curve(score_S, examples.label_S) > 0.8
 
@@ -220,7 +257,7 @@ def test_it_learns_from_64_requests(name):
 @every_ranker
 def test_what_it_learned_holds_for_other_requests(name):
     other = invented(seed=4)
-    score_S = fit(name, invented()).score(as_batch(other)).ravel()
+    score_S = fit_untraced(name, invented()).score(as_batch(other)).ravel()
     assert area_under_curve(score_S, other.label_S) > 0.75
 
 
@@ -249,23 +286,65 @@ def test_two_fits_are_identical(name):
         np.testing.assert_array_equal(second[key], array)
 
 
-@every_ranker
+@every_sum
 def test_contributions_sum_to_the_score_up_to_a_constant(name):
     batch = planted().batch
     is_candidate_BN = batch.track_BN != PADDING
-    contribution_PF = fitted(name).contributions(batch.feature_BNF[is_candidate_BN])
-    assert contribution_PF.shape == (is_candidate_BN.sum(), len(batch.feature_names))
-    constant_P = fitted(name).score(batch)[is_candidate_BN] - contribution_PF.sum(axis=1)
+    found = fitted(name).contributions(batch)
+    assert found.names == batch.feature_names
+    assert found.value_BNA.shape == batch.feature_BNF.shape
+    assert not found.value_BNA[~is_candidate_BN].any()
+    constant_P = (fitted(name).score(batch) - found.value_BNA.sum(axis=2))[is_candidate_BN]
     np.testing.assert_allclose(constant_P, constant_P[0], atol=1e-3)
+
+
+@every_network
+def test_a_contribution_is_what_leaving_that_part_out_changes(name):
+    batch, ranker = planted().batch, fitted(name)
+    assert isinstance(ranker, Network) and ranker.scaling is not None
+    is_candidate_BN = batch.track_BN != PADDING
+    found = ranker.contributions(batch)
+    assert found.names == ("features", *DOMAINS)
+    assert found.value_BNA.shape == (*batch.track_BN.shape, len(found.names))
+    assert found.value_BNA.dtype == np.float32
+    assert not found.value_BNA[~is_candidate_BN].any()
+    behaviour, score_P = behaviour_of(batch.history), ranker.score(batch)[is_candidate_BN]
+    empty = Domain(**{part.name: np.zeros_like(getattr(behaviour["play"], part.name)) for part in fields(Domain)})
+    mean_BNF = np.broadcast_to(ranker.scaling.middle(), batch.feature_BNF.shape)
+    without = {
+        "features": ranker.score(replace(batch, feature_BNF=mean_BNF)),
+        "play": ranker.order(ranker.logits(batch, behaviour | {"play": empty}), batch),
+    }
+    for part, score_BN in without.items():
+        moved_P = found.value_BNA[is_candidate_BN][:, found.names.index(part)]
+        np.testing.assert_allclose(moved_P, score_P - score_BN[is_candidate_BN], atol=1e-5)
+        assert np.abs(moved_P).max() > 1e-2, f"{part} move something"
+    is_silent_B = (behaviour["play"].track_BL == PADDING).all(axis=1)
+    assert is_silent_B.any()
+    assert not found.value_BNA[is_silent_B][:, :, found.names.index("play")].any(), "who played nothing loses nothing"
+
+
+@cache
+def briefly(name: str, alongside: tuple[tuple[str, object], ...]) -> NDArray[np.float32]:
+    """Return the scores of a ranker with its usual settings, as brief as a test of one of them is."""
+    return fit_untraced(name, told(), brief(name) | dict(alongside)).score(planted().batch)
+
+
+def brief(name: str) -> dict[str, object]:
+    return BRIEF if name in NETWORKS else {}
 
 
 @pytest.mark.parametrize(("name", "field"), [(name, field) for name in RANKERS for field in fields_of(config_of(name))])
 def test_every_setting_changes_an_output(name, field):
-    examples, batch = planted().examples, planted().batch
-    usual = QUICK.get(name, {}).get(field, fields_of(config_of(name))[field])
-    tried = other_values(name, field, usual)
+    settings = QUICK.get(name, {}) | brief(name)
+    usual = settings.get(field, fields_of(config_of(name))[field])
+    kind = "network" if name in NETWORKS else name
+    alongside = ALONGSIDE.get((name, field), ALONGSIDE.get((kind, field), {}))
+    expected_BN = briefly(name, tuple(alongside.items()))
+    tried = other_values(name if (name, field) in SPECIAL else kind, field, usual)
     for other in tried:
-        if not np.allclose(fit(name, examples, {field: other}).score(batch), fitted(name).score(batch), rtol=1e-6):
+        found = fit_untraced(name, told(), brief(name) | alongside | {field: other})
+        if not np.allclose(found.score(planted().batch), expected_BN, rtol=1e-6, atol=0):
             return
     pytest.fail(f"{name}.{field}: {usual!r} and {tried} give the same scores; a setting that does nothing is to go")
 

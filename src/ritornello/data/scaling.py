@@ -68,7 +68,7 @@ class Bins:
     def fit(cls, feature_SF: Float32, column_C: NDArray[np.integer]) -> Self:
         """Measure the features of examples."""
         shares = np.linspace(0, 1, NUM_BINS + 1)[1:-1]
-        edge_CK = np.quantile(feature_SF[:, column_C].astype(np.float64), shares, axis=0).T.reshape(len(column_C), -1)
+        edge_CK = np.quantile(feature_SF[:, column_C].astype(np.float64), shares, axis=0).T
         return cls(column_C=column_C.astype(np.int64), edge_CK=edge_CK)
 
     def __call__(self, feature_BF: Float32) -> NDArray[np.int64]:

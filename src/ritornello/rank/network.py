@@ -77,16 +77,17 @@ class Network:
 
     def contributions(self, batch: RankBatch) -> Contributions:
         """Return how the score would change without each part of what is known: the features, and each behaviour's events."""
-        behaviour = behaviour_of(batch.history)
+        behaviour, bare = behaviour_of(batch.history), self.featureless(batch)
         score_BN = self.order(self.logits(batch, behaviour), batch)
-        middle = self.featureless(batch)
-        without = [self.order(self.logits(middle, behaviour), middle)]
+        without = [self.order(self.logits(bare, behaviour), bare)]
         without += [
             self.order(self.logits(batch, behaviour | {name: nothing(behaviour[name])}), batch) for name in DOMAINS
         ]
+        without_BNA = np.stack(without, axis=2)
+        value_BNA = np.zeros(without_BNA.shape, np.float32)
         is_candidate_BN1 = (batch.track_BN != PADDING)[:, :, None]
-        value_BNA = np.where(is_candidate_BN1, score_BN[:, :, None] - np.stack(without, axis=2), 0.0)
-        return Contributions(names=("features", *DOMAINS), value_BNA=value_BNA.astype(np.float32))
+        np.subtract(score_BN[:, :, None], without_BNA, out=value_BNA, where=is_candidate_BN1)
+        return Contributions(names=("features", *DOMAINS), value_BNA=value_BNA)
 
     def featureless(self, batch: RankBatch) -> RankBatch:
         """Return a batch whose candidates have the mean features."""

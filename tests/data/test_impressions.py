@@ -1,0 +1,93 @@
+"""Logged slates: what was offered together, and what became of it, on offers made by hand."""
+
+import numpy as np
+import polars as pl
+
+from ritornello.data.impressions import WIDTH, Slates, lay_out, offer_outcomes
+from ritornello.data.outcomes import OUTCOMES
+from ritornello.data.sequence import from_events
+from ritornello.schema import (
+    AT,
+    ONE_HOUR_MS,
+    ONE_MINUTE_MS,
+    POSITION,
+    PROPENSITY,
+    REQUEST_ID,
+    TRACK_IDX,
+    USER_IDX,
+    Action,
+)
+
+NAN = np.nan
+START = 50 * 24 * ONE_HOUR_MS
+COLUMNS = {
+    USER_IDX: pl.Int32,
+    REQUEST_ID: pl.String,
+    AT: pl.Int64,
+    TRACK_IDX: pl.Int32,
+    POSITION: pl.Int32,
+    PROPENSITY: pl.Float32,
+}
+
+
+def laid_out(*offers: tuple[int, str | None, int, int, int | None, float | None]) -> Slates:
+    return lay_out(pl.DataFrame(list(offers), schema=COLUMNS, orient="row"))
+
+
+def test_offers_of_one_request_are_a_slate_and_those_without_stand_alone():
+    slates = laid_out(
+        (1, "a", 100, 6, 1, None),
+        (1, "a", 103, 5, 2, 0.1),  # once more in the same slate: the first counts
+        (1, "a", 100, 5, 0, 0.5),
+        (2, "a", 90, 7, None, None),  # another's request of the same name
+        (1, None, 50, 5, 3, 0.25),
+        (1, None, 50, 6, None, None),
+    )
+    assert slates.user_Q.tolist() == [1, 1, 2, 1]
+    assert slates.at_Q.tolist() == [50, 50, 90, 100]
+    assert slates.track_QN.tolist() == [[5, 0], [6, 0], [7, 0], [5, 6]]
+    assert slates.position_QN.tolist() == [[3, -1], [-1, -1], [-1, -1], [0, 1]]
+    assert slates.at_QN.tolist() == [[50, 0], [50, 0], [90, 0], [100, 100]]
+    np.testing.assert_array_equal(slates.propensity_QN, [[0.25, NAN], [NAN, NAN], [NAN, NAN], [0.5, NAN]])
+    assert slates.between(50, 100).track_QN.tolist() == [[5, 0], [6, 0], [7, 0]]
+    assert len(slates.between(101, 200)) == 0
+
+
+def test_the_first_places_of_a_long_slate_are_kept():
+    slates = laid_out(*((1, "a", 100, 40 - place, place, None) for place in range(WIDTH + 5)))
+    assert slates.track_QN.tolist() == [[40 - place for place in range(WIDTH)]]
+    assert len(laid_out()) == 0
+
+
+def test_a_play_within_half_an_hour_answers_an_offer():
+    minute = ONE_MINUTE_MS
+    plays = [
+        (1, 100 + 10, 5, 0.1),  # the first play after the offer counts
+        (1, 100 + 20, 5, 1.0),
+        (1, 100 + 31, 6, 1.0),  # too late
+        (1, 100 - 1, 7, 1.0),  # before the offer
+        (1, 100, 8, 0.95),  # at once
+        (1, 100 + 30, 9, NAN),  # just in time, for an unknown time
+        (2, 100 + 5, 3, 1.0),  # somebody else
+    ]
+    user_E, minute_E, track_E, ratio_E = (np.array(column) for column in zip(*plays, strict=True))
+    sequences = from_events(
+        user_E.astype(np.int32),
+        track_E.astype(np.int32),
+        START + minute_E.astype(np.int64) * minute,
+        np.full(len(plays), Action.PLAY, np.int8),
+        ratio_E.astype(np.float32),
+        num_users=2,
+        num_tracks=9,
+    )
+    at = START + 100 * minute
+    offers = [(1, "a", at, track, track, None) for track in (3, 5, 6, 7, 8, 9)]
+    outcome_QNT = offer_outcomes(sequences, laid_out(*offers, (2, "b", at, 3, 0, None)))
+    assert outcome_QNT.shape == (2, 6, len(OUTCOMES))
+    of = {name: outcome_QNT[..., place] for place, name in enumerate(OUTCOMES)}
+    # the padding behind the one offer of the second slate is unknown
+    np.testing.assert_array_equal(of["play"], [[0, 1, 0, 0, 1, 1], [1, *[NAN] * 5]])
+    np.testing.assert_array_equal(of["finish"], [[NAN, 0, NAN, NAN, 1, NAN], [1, *[NAN] * 5]])
+    np.testing.assert_array_equal(of["skip"], [[NAN, 1, NAN, NAN, 0, NAN], [0, *[NAN] * 5]])
+    np.testing.assert_allclose(of["share"], [[NAN, 0.1, NAN, NAN, 0.95, NAN], [1, *[NAN] * 5]], rtol=1e-6)
+    assert np.isnan(of["like"]).all()
