@@ -44,7 +44,7 @@ TRACED: dict[tuple[object, ...], onnx.ModelProto] = {}
 PREFIX = "module."  # of a weight's name in the graph
 TRAINING_SETTINGS = (
     *("dropout", "epochs", "learning_rate", "weight_decay", "unplayed", "batch_requests", "order", "chain"),
-    *("position", "held_out", "utility", "seed", "trees"),
+    *("position", "held_out", "utility", "seed", "trees", "cascade"),
 )
 LEAST_CALIBRATING = 20  # cases of either kind
 
