@@ -29,22 +29,27 @@ class Accumulation(nn.Module):
         """Return how much each kind counts in each space, never below 0 [3, S]."""
         return nn.functional.softplus(self.raw_weight)
 
-    def activation(self, same_BNL: Tensor, age_BL: Tensor, decay: Tensor) -> Tensor:
-        """Return ln(1 + sum age^-d / FLOOR) of the events that are the same as each candidate [B, N]."""
-        strength_BL = torch.exp(-decay * torch.log(age_BL.clamp(min=ONE_MINUTE_HOURS)))
-        total_BN = (same_BNL @ strength_BL[:, :, None])[:, :, 0]
-        return torch.log1p(total_BN / FLOOR)
+    def activation(self, total_BNS: Tensor) -> Tensor:
+        """Return ln(1 + sum / FLOOR) of sums of age^-d [B, N, S]."""
+        return torch.log1p(total_BNS / FLOOR)
+
+    def strength(self, age_BL: Tensor, decay_S: Tensor) -> Tensor:
+        """Return age^-d of every event in every space [B, L, S]."""
+        return torch.exp(-decay_S * torch.log(age_BL.clamp(min=ONE_MINUTE_HOURS))[:, :, None])
 
     def forward(
         self, played_SBNL: list[Tensor], play_age_BL: Tensor, skipped_SBNL: list[Tensor], skip_age_BL: Tensor
     ) -> Tensor:
         """Return the accumulated behaviour of every candidate [B, N]."""
-        total_BN = torch.zeros(played_SBNL[0].shape[:2])
+        decay_S, skip_decay_S = self.decay().unbind()
         recent_BL = torch.exp(-play_age_BL / SATIATION_HOURS)
-        for space, (played_BNL, skipped_BNL) in enumerate(zip(played_SBNL, skipped_SBNL, strict=True)):
-            plays, skips, satiation = self.weight()[:, space]
-            total_BN = total_BN + plays * self.activation(played_BNL, play_age_BL, self.decay()[0, space])
-            total_BN = total_BN - skips * self.activation(skipped_BNL, skip_age_BL, self.decay()[1, space])
-            recent_BN = (played_BNL @ recent_BL[:, :, None])[:, :, 0]
-            total_BN = total_BN - satiation * nn.functional.relu(recent_BN - 1.0)
-        return total_BN
+        strength_SBL = self.strength(play_age_BL, decay_S).unbind(dim=2)
+        weighed = [torch.stack([strength_BL, recent_BL], dim=2) for strength_BL in strength_SBL]
+        play_BNS2 = torch.stack([same_BNL @ part for same_BNL, part in zip(played_SBNL, weighed, strict=True)], dim=2)
+        skip_SBL = self.strength(skip_age_BL, skip_decay_S).unbind(dim=2)
+        skips = zip(skipped_SBNL, skip_SBL, strict=True)
+        skip_BNS = torch.cat([same_BNL @ part_BL[:, :, None] for same_BNL, part_BL in skips], dim=2)
+        plays_S, skips_S, satiation_S = self.weight().unbind()
+        play_BNS, recent_BNS = play_BNS2.unbind(dim=3)
+        gained_BNS = plays_S * self.activation(play_BNS) - skips_S * self.activation(skip_BNS)
+        return (gained_BNS - satiation_S * nn.functional.relu(recent_BNS - 1.0)).sum(dim=2)

@@ -7,6 +7,7 @@ and as its gap and listened share let it. B requests, N candidates, L events wal
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 from ritornello.data.behaviour import AGE, FEATURE_SIZES, GAP, SHARE
 
@@ -16,13 +17,13 @@ GATING = (SHARE, GAP, AGE)
 def gru_cell(input_E3: Tensor, state_E: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Return the update gate and the new state of a gated recurrent unit (Cho et al. 2014).
 
-    `input_E3` holds what the input gives to update, reset and candidate state, one after the other.
+    `input_E3` holds what the input gives to update, reset and candidate state, one after the other; so do weight and bias.
     """
-    from_state = state_E @ weight + bias
-    update_x, reset_x, new_x = input_E3.chunk(3, dim=-1)
-    update_h, reset_h, new_h = from_state.chunk(3, dim=-1)
-    update_E = torch.sigmoid(update_x + update_h)
-    new_E = torch.tanh(new_x + torch.sigmoid(reset_x + reset_h) * new_h)
+    size = state_E.shape[-1]
+    update, reset, new = slice(size), slice(size, 2 * size), slice(2 * size, None)
+    update_E = torch.sigmoid(input_E3[..., update] + bias[update] + state_E @ weight[:, update])
+    reset_E = torch.sigmoid(input_E3[..., reset] + bias[reset] + state_E @ weight[:, reset])
+    new_E = torch.tanh(input_E3[..., new] + reset_E * (state_E @ weight[:, new] + bias[new]))
     return update_E, new_E
 
 
@@ -39,24 +40,35 @@ class Walk(nn.Module):
 
     def forward(self, input_BLE: Tensor, hold_BNL: Tensor) -> Tensor:
         """Return the states after each event [B, N, L, E]; `hold_BNL` multiplies the update gate, 0 leaves the state alone."""
-        input_BLE3 = self.from_input(input_BLE)
-        state_BNE = torch.zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
-        states = []
-        for step in range(hold_BNL.shape[2]):
-            update_BNE, new_BNE = gru_cell(input_BLE3[:, None, step], state_BNE, self.weight, self.bias)
-            update_BNE = update_BNE * hold_BNL[:, :, step, None]
-            state_BNE = state_BNE + update_BNE * (new_BNE - state_BNE)
-            states.append(state_BNE)
-        return torch.stack(states, dim=2)
+        return self.run(input_BLE, hold_BNL, keeps_all=True)[1].permute(1, 2, 0, 3)
 
     def last(self, input_BLE: Tensor, hold_BNL: Tensor) -> Tensor:
         """Return the state after the last event [B, N, E]."""
-        input_BLE3 = self.from_input(input_BLE)
+        return self.run(input_BLE, hold_BNL, keeps_all=False)[0]
+
+    def run(self, input_BLE: Tensor, hold_BNL: Tensor, *, keeps_all: bool) -> tuple[Tensor, Tensor]:
+        """Return the last state, and what is kept of each [L, B, N, E]: all of it, or next to nothing.
+
+        A graph holds the steps as one Scan, whatever the length; while training, a plain loop is quicker.
+        """
+
+        def step(state_BNE: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            input_B1E3, hold_BN1 = given
+            update_BNE, new_BNE = gru_cell(input_B1E3, state_BNE, self.weight, self.bias)
+            state_BNE = state_BNE + hold_BN1 * update_BNE * (new_BNE - state_BNE)
+            return state_BNE, (state_BNE if keeps_all else state_BNE[:, :1, :1]).clone()
+
+        input_LB1E3 = self.from_input(input_BLE).transpose(0, 1)[:, :, None].contiguous()
+        hold_LBN1 = hold_BNL.permute(2, 0, 1)[:, :, :, None].contiguous()
         state_BNE = torch.zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
-        for step in range(hold_BNL.shape[2]):
-            update_BNE, new_BNE = gru_cell(input_BLE3[:, None, step], state_BNE, self.weight, self.bias)
-            state_BNE = state_BNE + update_BNE * hold_BNL[:, :, step, None] * (new_BNE - state_BNE)
-        return state_BNE
+        if torch.compiler.is_exporting():
+            found: tuple[Tensor, Tensor] = scan(step, state_BNE, (input_LB1E3, hold_LBN1))
+            return found
+        kept = []
+        for given in zip(input_LB1E3.unbind(), hold_LBN1.unbind(), strict=True):
+            state_BNE, part = step(state_BNE, given)
+            kept.append(part)
+        return state_BNE, torch.stack(kept)
 
 
 class Evolution(nn.Module):

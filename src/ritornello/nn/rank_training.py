@@ -7,6 +7,7 @@ S examples, Q requests, B requests of a batch, N candidates, H heads, T outcomes
 import logging
 import warnings
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -43,7 +44,7 @@ TRACED: dict[tuple[object, ...], onnx.ModelProto] = {}
 PREFIX = "module."  # of a weight's name in the graph
 TRAINING_SETTINGS = (
     *("dropout", "epochs", "learning_rate", "weight_decay", "unplayed", "batch_requests", "order", "chain"),
-    *("position", "held_out", "utility", "seed", "trees"),
+    *("position", "held_out", "utility", "seed", "trees", "cascade"),
 )
 LEAST_CALIBRATING = 20  # cases of either kind
 
@@ -388,7 +389,7 @@ def trace(module: nn.Module, inputs: dict[str, Tensor]) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch uses what torch has deprecated
         program = torch.onnx.export(
-            Positional(module, names).eval(),
+            Positional(deepcopy(module).requires_grad_(False), names).eval(),  # a scan is not traced with gradients
             tuple(inputs.values()),
             dynamo=True,
             verbose=False,
@@ -398,7 +399,16 @@ def trace(module: nn.Module, inputs: dict[str, Tensor]) -> onnx.ModelProto:
         )
     assert program is not None, "the exporter gives a program where no file is named"
     model: onnx.ModelProto = program.model_proto
-    for node in model.graph.node:  # where in the source each came from: more than all the weights
+    forget_sources(model.graph)
+    return model
+
+
+def forget_sources(graph: onnx.GraphProto) -> None:
+    """Leave out where in the source each node came from: it is more than all the weights."""
+    for node in graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-    return model
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                forget_sources(attribute.g)
+    graph.ClearField("value_info")  # the runtime finds the shapes by itself

@@ -16,6 +16,7 @@ from ritornello.nn.embedding import EventEmbedding
 from ritornello.nn.rankers.shape import Shape
 
 MASKED = -1e9
+LEAST_SHARE = 1e-37  # its logarithm is one
 
 
 class Events(nn.Module):
@@ -62,14 +63,10 @@ class Facts(nn.Module):
         return torch.cat([feature_BNF, context_BE[:, None, :].expand(-1, feature_BNF.shape[1], -1)], dim=2)
 
 
-def same(key_BNS: Tensor, key_BLS: Tensor, space: int) -> Tensor:
-    """Tell where candidates and events are the same in a space [B, N, L], as numbers."""
-    return (key_BNS[:, :, None, space] == key_BLS[:, None, :, space]).float()
-
-
 def matches(key_BNS: Tensor, key_BLS: Tensor) -> list[Tensor]:
-    """Return `same` for every space."""
-    return [same(key_BNS, key_BLS, space) for space in range(key_BNS.shape[2])]
+    """Tell where candidates and events are the same [B, N, L], as numbers, for every space."""
+    pairs = zip(key_BNS.unbind(dim=2), key_BLS.unbind(dim=2), strict=True)
+    return [(key_BN[:, :, None] == key_BL[:, None, :]).float() for key_BN, key_BL in pairs]
 
 
 class TargetAttention(nn.Module):
@@ -87,22 +84,24 @@ class TargetAttention(nn.Module):
 
     def logits(self, target_BNE: Tensor, event_BLE: Tensor, same_SBNL: list[Tensor], is_event_BL: Tensor) -> Tensor:
         """Return how much each candidate asks for each event [B, N, L]."""
-        logit_BNL = self.query(target_BNE) @ self.event_key(event_BLE).transpose(1, 2) * self.scale
-        logit_BNL = logit_BNL + self.bias(event_BLE).transpose(1, 2)
-        for weight, same_BNL in zip(self.same, same_SBNL, strict=True):
+        bias_BL = self.bias(event_BLE)[:, :, 0].masked_fill(~is_event_BL, MASKED)
+        logit_BNL = (self.query(target_BNE) * self.scale) @ self.event_key(event_BLE).transpose(1, 2)
+        logit_BNL = logit_BNL + bias_BL[:, None, :]
+        for weight, same_BNL in zip(self.same.unbind(), same_SBNL, strict=True):
             logit_BNL = logit_BNL + weight * same_BNL
-        return torch.as_tensor(logit_BNL.masked_fill(~is_event_BL[:, None, :], MASKED))
+        return torch.as_tensor(logit_BNL)
 
     def forward(
         self, target_BNE: Tensor, event_BLE: Tensor, same_SBNL: list[Tensor], is_event_BL: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return what candidates read [B, N, E], and how much there was to read [B, N, 1] (a log of a sum)."""
         logit_BNL = self.logits(target_BNE, event_BLE, same_SBNL, is_event_BL)
-        logit_BNL = torch.cat([torch.zeros_like(logit_BNL[:, :, :1]), logit_BNL], dim=2)
-        strength_BN1 = torch.logsumexp(logit_BNL, dim=2, keepdim=True)
-        share_BNL = torch.exp(logit_BNL - strength_BN1)
-        read_BNE = share_BNL[:, :, 1:] @ self.value(event_BLE) + share_BNL[:, :, :1] * self.nothing
-        return read_BNE, strength_BN1
+        share_BNL = torch.softmax(
+            nn.functional.pad(logit_BNL, (1, 0)), dim=2
+        )  # the first event is always there, with 0
+        nothing_B1E = self.nothing.expand(len(event_BLE), 1, -1)
+        read_BNE = share_BNL @ torch.cat([nothing_B1E, self.value(event_BLE)], dim=1)
+        return read_BNE, -torch.log(share_BNL[:, :, :1].clamp(min=LEAST_SHARE))
 
 
 class Tower(nn.Module):

@@ -4,6 +4,7 @@ The trees (rank/trees.py) read the features alone; each part's scores are scaled
 are added.
 """
 
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,12 +18,14 @@ from ritornello.rank.trees import Trees, TreesConfig
 
 PATHS = ("domains", "interests", "spaces", "accumulation", "chain")  # and "evolution": slow, see docs/ranking.md
 TREES = "trees."
+MARGIN = 1e-3  # between the best and the others
 
 
 class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is concat or gate.
 
-    `trees` are the objectives of the trees beside it, none where it is empty.
+    `trees` are the objectives of the trees beside it, none where it is empty. `cascade` is how many candidates, the best by the
+    network alone, they are asked about; 0 is all. The others keep their order, below these.
     """
 
     paths: tuple[str, ...] = PATHS
@@ -32,6 +35,7 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     iterations: int = 3
     evolved: int = 50
     trees: tuple[str, ...] = ("rank_xendcg", "binary")
+    cascade: int = 0
 
 
 class Multipath(Network):
@@ -47,6 +51,7 @@ class Multipath(Network):
         check_names("fusion", [config.fusion], ("gate", "concat"))
         if "play" not in config.domains:
             raise ValueError(f"domains: found {', '.join(config.domains) or 'none'}; play is read by every path")
+        self.cascade = config.cascade
         self.least_events = config.evolved
         self.trees = Trees(TreesConfig(objectives=config.trees)) if config.trees else None
 
@@ -56,13 +61,27 @@ class Multipath(Network):
             self.trees.fit(examples)
         return self
 
+    def score(self, batch: RankBatch) -> Float32:
+        if self.trees is None or self.config.utility or not 0 < self.cascade < batch.track_BN.shape[1]:
+            return super().score(batch)
+        first_BN = super().order(self.logits(batch), batch)
+        best_BC = np.argsort(-first_BN, axis=1, kind="stable")[:, : self.cascade]
+        best = replace(
+            batch,
+            track_BN=np.take_along_axis(batch.track_BN, best_BC, axis=1),
+            feature_BNF=np.take_along_axis(batch.feature_BNF, best_BC[:, :, None], axis=1),
+        )
+        return above(first_BN, best_BC, self.with_trees(np.take_along_axis(first_BN, best_BC, axis=1), best))
+
     def order(self, logit_BNH: Float32, batch: RankBatch) -> Float32:
         score_BN = super().order(logit_BNH, batch)
-        if self.trees is None or self.config.utility:
-            return score_BN
-        return (score_BN / max(self.spread, 1e-6) + self.trees.score(batch) / len(self.trees.boosters)).astype(
-            np.float32
-        )
+        return score_BN if self.trees is None or self.config.utility else self.with_trees(score_BN, batch)
+
+    def with_trees(self, score_BN: Float32, batch: RankBatch) -> Float32:
+        """Return the scores of the network, scaled, and those of the trees together."""
+        assert self.trees is not None
+        tree_BN = self.trees.score(batch) / len(self.trees.boosters)
+        return np.asarray(score_BN / max(self.spread, 1e-6) + tree_BN, dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         trees = {TREES + name: array for name, array in self.trees.arrays().items()} if self.trees else {}
@@ -75,3 +94,13 @@ class Multipath(Network):
                 {name.removeprefix(TREES): array for name, array in arrays.items() if name.startswith(TREES)}
             )
         return self
+
+
+def above(first_BN: Float32, best_BC: NDArray[np.intp], second_BC: Float32) -> Float32:
+    """Return second scores of the best, and below them the others as they stood; -inf stays what it is."""
+    worst_B1 = np.where(np.isneginf(second_BC), np.inf, second_BC).min(axis=1, keepdims=True)
+    best_B1 = first_BN.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        score_BN = np.where(np.isneginf(first_BN), first_BN, worst_B1 - MARGIN + (first_BN - best_B1))
+    np.put_along_axis(score_BN, best_BC, second_BC, axis=1)
+    return score_BN.astype(np.float32)

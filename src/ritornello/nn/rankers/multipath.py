@@ -41,8 +41,8 @@ class Read:
 
     def __init__(self, inputs: dict[str, Tensor], encoders: nn.ModuleDict, target: nn.Linear) -> None:
         self.inputs = inputs
-        self.vector_BNSD = inputs["vector"]
-        self.target_BNE = target(inputs["vector"][:, :, 0])
+        self.vector_SBND = inputs["vector"].unbind(dim=2)
+        self.target_BNE = target(self.vector_SBND[0])
         self.event_BLE = {
             name: encoder(inputs[f"{name}_place"], inputs[f"{name}_feature"]) for name, encoder in encoders.items()
         }
@@ -90,7 +90,7 @@ class Interests(nn.Module):
         return nn.functional.normalize(capsule_BKD, dim=2, eps=1e-6)
 
     def forward(self, read: Read) -> Tensor:
-        cosine_BNK = read.vector_BNSD[:, :, 0] @ self.interests(read).transpose(1, 2)
+        cosine_BNK = read.vector_SBND[0] @ self.interests(read).transpose(1, 2)
         sorted_BNK = torch.sort(cosine_BNK, dim=2, descending=True).values  # capsules have no order of their own
         soft_BN1 = torch.logsumexp(self.sharpness * cosine_BNK, dim=2, keepdim=True)
         mean_BN1 = cosine_BNK.mean(dim=2, keepdim=True)
@@ -118,22 +118,20 @@ class Space(nn.Module):
         """Return the short-term and the long-term vectors [B, N, E], and how far the gate leans to the long one [B, 1, 1]."""
         feature_BLF, is_event_BL = read.inputs["play_feature"], read.is_event_BL["play"]
         back_BL = feature_BLF[:, :, BACK]
-        like_BNL = read.vector_BNSD[:, :, space] @ read.inputs["play_place"].transpose(1, 2)
-        same_BNL = read.same_SBNL["play"][space]
+        like_BNL = read.vector_SBND[space] @ read.inputs["play_place"].transpose(1, 2)
         short_BL = self.short_session(back_BL)[:, :, 0].exp() * (back_BL < SHORT_SESSIONS) * is_event_BL
         long_BL = self.long_age(feature_BLF[:, :, AGE])[:, :, 0].exp() * is_event_BL
-        short_BNE = self.short(self.look(like_BNL, same_BNL, short_BL))
-        long_BNE = self.long(self.look(like_BNL, same_BNL, long_BL))
-        return short_BNE, long_BNE, torch.sigmoid(self.gate(context_BF))[:, None, :]
+        look_BNW3 = self.look(like_BNL, read.same_SBNL["play"][space], torch.stack([short_BL, long_BL], dim=2))
+        short_BN3, long_BN3 = look_BNW3.unbind(dim=2)
+        return self.short(short_BN3), self.long(long_BN3), torch.sigmoid(self.gate(context_BF))[:, None, :]
 
-    def look(self, like_BNL: Tensor, same_BNL: Tensor, weight_BL: Tensor) -> Tensor:
-        """Return how near the weighed events lie: at their sharpest, on average, and how many are the same [B, N, 3]."""
-        weight_BL1 = weight_BL[:, :, None]
-        total_B11 = weight_BL1.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        near_BN1 = torch.exp(self.sharpness * (like_BNL - 1.0)) @ weight_BL1
-        mean_BN1 = like_BNL @ weight_BL1 / total_B11
-        number_BN1 = same_BNL @ weight_BL1
-        return torch.cat([torch.log(near_BN1 + 1e-3), mean_BN1, torch.log1p(number_BN1)], dim=2)
+    def look(self, like_BNL: Tensor, same_BNL: Tensor, weight_BLW: Tensor) -> Tensor:
+        """Return how near events lie, weighed in W ways: at their sharpest, on average, how many are the same [B, N, W, 3]."""
+        total_B1W = weight_BLW.sum(dim=1, keepdim=True).clamp(min=1e-6)
+        near_BNW = torch.exp(self.sharpness * like_BNL - self.sharpness) @ weight_BLW
+        mean_BNW = like_BNL @ (weight_BLW / total_B1W)
+        number_BNW = same_BNL @ weight_BLW
+        return torch.stack([torch.log(near_BNW + 1e-3), mean_BNW, torch.log1p(number_BNW)], dim=3)
 
 
 class SpacesPath(nn.Module):
@@ -165,15 +163,16 @@ class Chain(nn.Module):
     def forward(self, read: Read) -> Tensor:
         parts = []
         for name in self.names:
-            same_BNL, age_BL = read.same_SBNL[name][0], read.inputs[f"{name}_age"]
-            parts += [torch.log1p(same_BNL @ torch.exp2(-age_BL / hours)[:, :, None]) for hours in HALF_LIVES_HOURS]
-            order_L1 = torch.exp2(-torch.arange(age_BL.shape[1] - 1, -1, -1.0))[:, None] + 1e-6
-            parts.append(torch.log(same_BNL @ order_L1 + 1e-6) / 14.0 + 1.0)
-        order_L = torch.exp2(-torch.arange(read.inputs["play_age"].shape[1] - 1, -1, -1.0)) + 1e-6
-        told_BL1 = self.share(read.inputs["play_feature"][:, :, SHARE]) * order_L[:, None]
-        weight_BN1 = read.same_SBNL["play"][0] @ order_L[:, None]
-        parts.append(read.same_SBNL["play"][0] @ told_BL1 / weight_BN1.clamp(min=1e-6))
-        return torch.as_tensor(self.tower(torch.cat(parts, dim=2)))
+            age_BL = read.inputs[f"{name}_age"]
+            order_L = torch.exp2(-torch.arange(age_BL.shape[1] - 1, -1, -1.0)) + 1e-6
+            weights = [torch.exp2(-age_BL / hours) for hours in HALF_LIVES_HOURS] + [order_L.expand_as(age_BL)]
+            if name == "play":
+                weights.append(self.share(read.inputs["play_feature"][:, :, SHARE])[:, :, 0] * order_L)
+            sum_BNW = read.same_SBNL[name][0] @ torch.stack(weights, dim=2)
+            parts += [torch.log1p(sum_BNW[:, :, :2]), torch.log(sum_BNW[:, :, 2:3] + 1e-6) / 14.0 + 1.0]
+            if name == "play":
+                told_BN1 = sum_BNW[:, :, 3:] / sum_BNW[:, :, 2:3].clamp(min=1e-6)
+        return torch.as_tensor(self.tower(torch.cat([*parts, told_BN1], dim=2)))
 
 
 class Multipath(nn.Module):
@@ -212,10 +211,10 @@ class Multipath(nn.Module):
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         read = Read(inputs, self.encoders, self.target)
         path_PBNE = self.path_vectors(read)
+        path_BNPE = torch.stack(path_PBNE, dim=2)
         if self.fusion == "gate":
-            gate_BNP = self.gates(read)
-            path_PBNE = [gate_BNP[:, :, place, None] * part for place, part in enumerate(path_PBNE)]
-        logit_BNH = self.tower(torch.cat(path_PBNE, dim=2))
+            path_BNPE = self.gates(read)[:, :, :, None] * path_BNPE
+        logit_BNH = self.tower(path_BNPE.flatten(2))
         if self.accumulation is not None:
             logit_BNH = logit_BNH + self.raise_by(self.accumulated(read))
         return torch.as_tensor(logit_BNH)
