@@ -31,7 +31,7 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("interests", "epochs"): [2, 1],
     ("network", "utility"): [{"play": 1.0, "finish": 0.5}],
     ("network", "held_out"): [2],
-    ("multipath", "fusion"): ["concat"],
+    ("multipath", "fusion"): ["gate"],
 }
 
 # What else has to be set for a field to tell: one epoch of the planted world is two steps, after which heads agree.

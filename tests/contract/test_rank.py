@@ -24,6 +24,7 @@ from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
 from ritornello.nn import rank_training
 from ritornello.rank import RANKERS, Examples, Ranker, Requests, network
+from ritornello.rank.multipath import PATHS
 from ritornello.rank.network import Network
 from ritornello.schema import ONE_DAY_MS, PADDING
 from ritornello.train.candidates import Sampling, listened_after, window_after, window_examples
@@ -37,7 +38,7 @@ QUICK: dict[str, dict[str, object]] = {
     "din": NETWORK,
     "session": NETWORK,
     "dien": NETWORK | {"evolved": 4},
-    "multipath": NETWORK | {"evolved": 2},
+    "multipath": NETWORK | {"evolved": 2, "paths": PATHS},
 }
 BRIEF: dict[str, object] = {"epochs": 2}  # enough for a setting of a network to tell
 CHANNELS = ("popular", "relisten", "transitions", "neighbours")

@@ -16,7 +16,7 @@ from ritornello.rank import Examples
 from ritornello.rank.network import Network, NetworkConfig, check_names
 from ritornello.rank.trees import Trees, TreesConfig
 
-PATHS = ("domains", "interests", "spaces", "accumulation", "chain")  # and "evolution": slow, see docs/ranking.md
+PATHS = ("domains", "interests", "spaces", "evolution", "accumulation", "chain")
 TREES = "trees."
 MARGIN = 1e-3  # between the best and the others
 
@@ -28,7 +28,7 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     network alone, they are asked about; 0 is all. The others keep their order, below these.
     """
 
-    paths: tuple[str, ...] = PATHS
+    paths: tuple[str, ...] = ("domains", "spaces")
     domains: tuple[str, ...] = DOMAINS
     fusion: str = "concat"
     interests: int = 4
@@ -46,7 +46,7 @@ class Multipath(Network):
 
     def __init__(self, config: MultipathConfig) -> None:
         super().__init__(config)
-        check_names("paths", config.paths, (*PATHS, "evolution"))
+        check_names("paths", config.paths, PATHS)
         check_names("domains", config.domains, DOMAINS)
         check_names("fusion", [config.fusion], ("gate", "concat"))
         if "play" not in config.domains:

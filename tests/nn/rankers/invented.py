@@ -14,6 +14,7 @@ from ritornello.data.scaling import NUM_BINS
 from ritornello.nn import rank_training
 from ritornello.nn.rankers.shape import Shape
 from ritornello.rank import RANKERS, reads_history
+from ritornello.rank.multipath import PATHS
 from ritornello.rank.network import Network, NetworkConfig
 
 NETWORKS = [name for name in RANKERS if reads_history(name)]
@@ -22,7 +23,7 @@ SMALL: dict[str, object] = {"width": 6, "hidden": (10, 6), "dropout": 0.0}
 OWN: dict[str, dict[str, object]] = {
     "din": {"activation": 5},
     "dien": {"evolved": 3},
-    "multipath": {"evolved": 3, "interests": 3, "trees": ()},
+    "multipath": {"evolved": 3, "interests": 3, "trees": (), "paths": PATHS, "fusion": "gate"},
 }
 WIDTHS = {name: 4 + place for place, name in enumerate(DOMAINS)}
 NUM_TRACKS = 12
