@@ -13,15 +13,18 @@ import pytest
 from ritornello.config import Config
 from ritornello.contracts import Candidates, Float32, History
 from ritornello.data import split
-from ritornello.data.sequence import Sequences, encode, from_events
+from ritornello.data.behaviour import Domain, behaviour_of
+from ritornello.data.sequence import Sequences, before_plays, encode, from_events
 from ritornello.data.sources.planted import PlantedWorld
 from ritornello.pipeline import Pipeline, trim
+from ritornello.rank import Requests
 from ritornello.recall.scores import VectorScores
 from ritornello.schema import ONE_DAY_MS
-from ritornello.train.candidates import next_examples, plays_between, window_after, window_examples
+from ritornello.train.candidates import Sampling, next_examples, plays_between, window_after, window_examples
 from ritornello.train.recall import fit_recall
 
 CUT_DAYS = 14
+ALL = Sampling(negatives=1.0, seed=1, with_history=True)
 
 
 def alone(sequences: Sequences, user: int, *, shuffle: bool = True) -> Sequences:
@@ -122,12 +125,13 @@ def same_but_for_ties(found: Candidates, together: Candidates, row: int, quotas:
 def test_window_examples_are_what_a_request_at_the_cut_sees(world, cut, earlier):
     known = split.before(world.sequences, cut)
     window = window_after(world.sequences, cut, float(CUT_DAYS))
-    examples = window_examples(earlier, known, window, cut, negatives=1.0, seed=1)
+    examples = window_examples(earlier, known, window, cut, sampling=ALL)
+    number = {user: request for request, user in enumerate(examples.requests.user_Q.tolist())}
     loose = with_vectors(earlier, encode(known, np.array([1]), np.array([cut])))
     users = [user for user in range(1, world.sequences.num_users + 1) if listens_in(world, user, cut, world.now)]
     users = [user for user in users if (known.user_E == user).any()]
-    for row, user in enumerate(users):
-        is_row_S = examples.request_S == row
+    for user in users:
+        is_row_S = examples.request_S == number.get(user, -1)
         single = encode(alone(world.sequences, user), np.array([user]), np.array([cut]))
         candidates, batch = earlier.propose(single)
         size = np.count_nonzero(candidates.track_BN)
@@ -137,6 +141,15 @@ def test_window_examples_are_what_a_request_at_the_cut_sees(world, cut, earlier)
             continue
         assert examples.label_S[is_row_S].tolist() == expected
         same_features(examples.feature_SF[is_row_S], batch.feature_BNF[0, :size], batch.feature_names, loose)
+        same_behaviour(examples.requests, number[user], single)
+
+
+def same_behaviour(requests: Requests, request: int, history: History) -> None:
+    """Hold what a network learns from equal to what it reads of a single request."""
+    for name, domain in behaviour_of(history).items():
+        kept = requests.behaviour[name].rows(slice(request, request + 1)).trim()
+        for field in fields(Domain):
+            np.testing.assert_array_equal(getattr(kept, field.name), getattr(domain, field.name), err_msg=name)
 
 
 def listens_in(world: PlantedWorld, user: int, start: int, end: int) -> set[int]:
@@ -154,7 +167,11 @@ def listens_in(world: PlantedWorld, user: int, start: int, end: int) -> set[int]
 def test_next_examples_are_what_a_request_before_the_play_sees(world, cut, earlier):
     sequences = world.sequences
     event_R, user_R, at_R = plays_between(sequences, cut, world.now)
-    examples = next_examples(earlier, sequences, cut, world.now, plays=10**6, negatives=1.0, seed=1)
+    examples = next_examples(earlier, sequences, cut, world.now, plays=10**6, sampling=ALL)
+    end_R = before_plays(sequences, event_R)
+    everything = encode(sequences, user_R, at_R, end_B=end_R)
+    track_RN = earlier.propose(everything, task="next")[0].track_BN
+    number_R = np.cumsum((track_RN == sequences.track_E[event_R][:, None]).any(axis=1)) - 1
     loose = with_vectors(earlier, encode(sequences, np.array([1]), np.array([cut])))
     for row in range(0, len(event_R), 23):
         user, event = int(user_R[row]), int(event_R[row])
@@ -163,11 +180,10 @@ def test_next_examples_are_what_a_request_before_the_play_sees(world, cut, earli
         single = encode(mine, np.array([user]), at_R[row : row + 1], end_B=end_B)
         candidates, batch = earlier.propose(single, task="next")
         size = np.count_nonzero(candidates.track_BN)
-        is_row_S = examples.request_S == row
         expected = (candidates.track_BN[0, :size] == sequences.track_E[event]).tolist()
         if not any(expected):
-            assert not is_row_S.any()
             continue
+        is_row_S = examples.request_S == number_R[row]
         assert examples.label_S[is_row_S].tolist() == expected
         same_features(examples.feature_SF[is_row_S], batch.feature_BNF[0, :size], batch.feature_names, loose)
 
