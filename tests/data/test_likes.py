@@ -132,7 +132,7 @@ def test_features_of_listens_do_not_know_a_like_that_was_taken_back(world, pipel
     candidates, _ = pipeline.propose(plain)
 
     def described(sequences: Sequences):
-        batch = features.build(everybody(sequences, world.now), candidates, pipeline.stats)
+        batch = features.build(everybody(sequences, world.now), candidates, pipeline.stats, pipeline.spaces)
         return batch.feature_BNF[:, :, [batch.feature_names.index(name) for name in columns]]
 
     before = described(world.sequences)

@@ -30,12 +30,12 @@ def drawn(seed: int) -> Accumulation:
     ("played", "skipped", "expected"),
     [
         ([], [], 0.0),
-        # strength 4 ** -0.5 = 0.5; ln(1 + 0.5 / 0.01) = ln 51 = 3.931826; times softplus(-2) = 0.126928
-        ([4.0], [], 0.499058),
-        ([], [4.0], -0.499058),
+        # strength 4 ** -0.5 = 0.5; ln(1 + 0.5 / 0.01) = ln 51 = 3.931826; times softplus(-4) = 0.018150
+        ([4.0], [], 0.071362),
+        ([], [4.0], -0.071362),
         # at least a minute old: 60 ** 0.5 = 7.745967 each; ln(1 + 3 * 7.745967 / 0.01) = 7.751355
-        # satiation: three plays just now are two too many; 0.126928 * (7.751355 - 2) = 0.730007
-        ([0.0, 0.0, 0.0], [], 0.730007),
+        # satiation: three plays just now are two too many; 0.018150 * (7.751355 - 2) = 0.104387
+        ([0.0, 0.0, 0.0], [], 0.104387),
     ],
 )
 def test_a_number_worked_by_hand(played, skipped, expected):
@@ -77,4 +77,4 @@ def test_spaces_and_rows_are_apart():
     played_SBNL = [torch.tensor([[[1.0], [0.0]], [[0.0], [0.0]]]), torch.ones(2, 2, 1)]
     skipped_SBNL = [torch.zeros(2, 2, 1)] * 2
     found_BN = made(played_SBNL, torch.full((2, 1), 4.0), skipped_SBNL, torch.zeros(2, 1))
-    torch.testing.assert_close(found_BN, torch.tensor([[0.499058, 0.0], [0.0, 0.0]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found_BN, torch.tensor([[0.071362, 0.0], [0.0, 0.0]]), atol=1e-5, rtol=0)

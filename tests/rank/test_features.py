@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ritornello.contracts import Candidates, History
+from ritornello.contracts import Candidates, History, Spaces
 from ritornello.data.features import TrackStats, build, fit_track_stats
 from ritornello.data.sequence import encode, from_events
 from ritornello.rank.trees import spread_inside
@@ -64,7 +64,7 @@ def is_listen(action: int, ratio: float) -> bool:
 
 def described(history: History, stats: TrackStats) -> list[list[dict[str, float]]]:
     """Return features by name, row and candidate."""
-    batch = build(history, all_tracks(len(history)), stats)
+    batch = build(history, all_tracks(len(history)), stats, Spaces())
     assert np.isnan(batch.feature_BNF[:, -1]).all(), "padding is described by nothing"
     return [
         [dict(zip(batch.feature_names, feature_F.tolist(), strict=True)) for feature_F in feature_NF[:-1]]

@@ -148,8 +148,8 @@ def shuffled(
 
 
 def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
-    """Return arrays as torch reads them."""
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    """Return arrays as torch reads them, copied to where it puts its own: how products are summed hangs on the place."""
+    return {name: torch.from_numpy(np.ascontiguousarray(array)).clone() for name, array in arrays.items()}
 
 
 def fit(examples: "Examples", config: "NetworkConfig", architecture: str, *, least_events: int) -> Fitted:
@@ -242,7 +242,7 @@ def optimise(
 
     has_positions = config.position and bool((reader.examples.position_S > 0).any())
     if has_positions:  # what stands further down is played less, whatever it is: learned, and left out when served
-        module.add_module("position", nn.Embedding(POSITIONS, 1))
+        module.add_module("position", nn.Embedding(POSITIONS, 1, _weight=torch.zeros(POSITIONS, 1)))
 
     def loss_of(batch: RankingBatch) -> Tensor:
         logit_BNH = module(batch.inputs)

@@ -18,11 +18,11 @@ def read_of(module: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Read:
 def test_a_look_worked_by_hand():
     space = Space(4, 1)
     like_BNL, same_BNL = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1.0, 0.0]]])
-    found = space.look(like_BNL, same_BNL, torch.tensor([[2.0, 1.0]]))
+    found = space.look(like_BNL, same_BNL, torch.tensor([[[2.0], [1.0]]]))
     # sharpest: ln(2 e^0 + 1 e^-8 + 0.001) = ln 2.001335 = 0.693815; mean: 2 / 3; the same: ln(1 + 2) = 1.098612
-    assert found[0, 0].tolist() == pytest.approx([0.693815, 2 / 3, 1.098612], abs=1e-5)
-    nothing = space.look(like_BNL, same_BNL, torch.zeros(1, 2))
-    assert nothing[0, 0].tolist() == pytest.approx([math.log(1e-3), 0.0, 0.0])
+    assert found[0, 0, 0].tolist() == pytest.approx([0.693815, 2 / 3, 1.098612], abs=1e-5)
+    nothing = space.look(like_BNL, same_BNL, torch.zeros(1, 2, 1))
+    assert nothing[0, 0, 0].tolist() == pytest.approx([math.log(1e-3), 0.0, 0.0])
 
 
 def test_the_short_term_is_three_sessions_and_the_long_term_everything():
