@@ -240,7 +240,7 @@ def optimise(
 
     has_positions = config.position and bool((reader.examples.position_S > 0).any())
     if has_positions:  # what stands further down is played less, whatever it is: learned, and left out when served
-        module.add_module("position", nn.Embedding(POSITIONS, 1))
+        module.add_module("position", nn.Embedding(POSITIONS, 1, _weight=torch.zeros(POSITIONS, 1)))
 
     def loss_of(batch: RankingBatch) -> Tensor:
         logit_BNH = module(batch.inputs)
