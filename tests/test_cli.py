@@ -144,6 +144,11 @@ def test_training_twice_gives_the_same_bundle(
         (["train", "WS", "--set", "rank.negatives=0"], "rank.negatives"),
         (["train", "WS", "--set", "rank.window_days=inf"], "rank.window_days"),
         (["train", "WS", "--set", "recall.quota=-1"], "recall.quota"),
+        (["train", "WS", "--set", "rank.settings.window.num_trees=few"], "num_trees"),
+        (
+            ["train", "WS", "--set", "rank.model=multipath", "--set", 'rank.settings.next.paths=["nope"]'],
+            "unknown nope",
+        ),
         (["ingest", "FILE", "missing.parquet"], "missing.parquet"),
         (["prepare", "FILE"], "is a file: a workspace is a folder"),
     ],

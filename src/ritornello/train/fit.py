@@ -79,6 +79,8 @@ def learn_from(
     unknown = sorted(set(config.rank.settings) - set(TASKS))
     if unknown:
         raise ValueError(f"rank.settings: unknown task {', '.join(unknown)}; allowed are {', '.join(TASKS)}")
+    for task in tasks:  # what is wrong with a setting is said before the work, not after it
+        rank.make(config.rank.model, rank.settings_for(config.rank.model, task, config.rank.settings.get(task, {})))
     known = split.before(sequences, at)
     slates = slates.between(0, at) if slates is not None and len(slates) else None
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
