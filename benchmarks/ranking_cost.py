@@ -27,7 +27,9 @@ from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.rank_inputs import Arrays
 from ritornello.data.scaling import Bins, Scaling
 from ritornello.inference import Model
-from ritornello.nn.rank_training import as_tensors, export, make, traced_by
+from ritornello.nn.rank_batches import as_tensors
+from ritornello.nn.rank_export import export, traced_by
+from ritornello.nn.rank_training import make
 from ritornello.nn.rankers.shape import Shape
 from ritornello.rank import Examples
 from ritornello.rank.multipath import PATHS, Multipath

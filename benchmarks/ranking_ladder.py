@@ -130,7 +130,7 @@ def raw_scores(model: Logistic | Trees, feature_SF: Float32) -> NDArray[np.float
 
 def network_chances(network: Network, judged: Examples) -> NDArray[np.float64]:
     """Ask the exported network, requests of like lengths together."""
-    from ritornello.nn.rank_training import Reader
+    from ritornello.nn.rank_batches import Reader
 
     assert network.scaling is not None
     assert network.bins is not None

@@ -22,7 +22,7 @@ from ritornello.data.behaviour import DOMAINS, Domain, behaviour_of
 from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
-from ritornello.nn import rank_training
+from ritornello.nn import rank_batches, rank_training
 from ritornello.rank import RANKERS, Examples, Ranker, Requests, network
 from ritornello.rank.multipath import PATHS
 from ritornello.rank.network import Network
@@ -69,7 +69,7 @@ class AsTrained:
 
     def __call__(self, **inputs: NDArray[np.generic]) -> NDArray[np.float32]:
         with torch.no_grad():
-            logit_BNH: NDArray[np.float32] = self.module(rank_training.as_tensors(inputs)).numpy()
+            logit_BNH: NDArray[np.float32] = self.module(rank_batches.as_tensors(inputs)).numpy()
         return logit_BNH
 
 

@@ -15,7 +15,9 @@ from ritornello.data.scaling import Bins, Scaling
 from ritornello.data.sequence import encode, from_events
 from ritornello.nn import rank_training
 from ritornello.nn.chain import NUM_HEADS
-from ritornello.nn.rank_training import Fitted, Reader, calibrate, held_out, platt, shuffled, with_position
+from ritornello.nn.rank_batches import Reader, shuffled
+from ritornello.nn.rank_calibration import calibrate, platt
+from ritornello.nn.rank_training import Fitted, held_out, with_position
 from ritornello.rank import Examples, Requests
 from ritornello.rank.dien import DIEN
 from ritornello.rank.mean_pool import MeanPool, MeanPoolConfig

@@ -1,36 +1,29 @@
-"""Training of the sequence rankers: requests with a sample of their candidates, all tasks of the chain at once, export to ONNX.
+"""Training of the sequence rankers: requests with a sample of their candidates, all tasks of the chain at once.
 
 Every epoch draws other unplayed candidates. The requests of some users may be held out, to calibrate the heads on.
 S examples, Q requests, B requests of a batch, N candidates, H heads, T outcomes, F features.
 """
 
-import logging
-import warnings
-from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
-from scipy.optimize import fmin_l_bfgs_b
-from scipy.special import expit
 from torch import Tensor, nn
 
 from ritornello.contracts import Bool, Float32, Int32
-from ritornello.data.outcomes import OUTCOMES, PLAY
-from ritornello.data.rank_inputs import Arrays, inputs_of
+from ritornello.data.outcomes import PLAY
+from ritornello.data.rank_inputs import Arrays
 from ritornello.data.scaling import Bins, Scaling
-from ritornello.nn.chain import ORDER, chain_loss, chain_targets, log_products, order_loss
+from ritornello.nn.chain import ORDER, chain_loss, order_loss
 from ritornello.nn.loop import Task, train
+from ritornello.nn.rank_batches import RankingBatch, Reader, shuffled
+from ritornello.nn.rank_calibration import calibrate
+from ritornello.nn.rank_export import export, traced_by
 from ritornello.nn.rankers.shape import Shape
-from ritornello.schema import PADDING
 
 if TYPE_CHECKING:
     from ritornello.rank import Examples
@@ -40,13 +33,6 @@ SPREAD_REQUESTS = 200
 POSITIONS = 32  # places of a slate that are told apart
 CONTEXT = ("user_", "session_", "hour", "weekday")
 AUXILIARY = 0.3
-TRACED: dict[tuple[object, ...], onnx.ModelProto] = {}
-PREFIX = "module."  # of a weight's name in the graph
-TRAINING_SETTINGS = (
-    *("dropout", "epochs", "learning_rate", "weight_decay", "unplayed", "batch_requests", "order", "chain"),
-    *("position", "held_out", "utility", "seed", "trees", "cascade"),
-)
-LEAST_CALIBRATING = 20  # cases of either kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,95 +47,6 @@ class Fitted:
     module: nn.Module
     sample: Arrays
     expected_BNH: Float32
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RankingBatch:
-    """Some requests with their candidates, padded at the end."""
-
-    inputs: dict[str, Tensor]
-    label_BN: Tensor
-    outcome_BNT: Tensor
-    weight_BN: Tensor
-    position_BN: Tensor
-    is_candidate_BN: Tensor
-
-    @property
-    def num_tokens(self) -> int:
-        """Return the number of candidates."""
-        return int(self.is_candidate_BN.sum())
-
-    @property
-    def facts(self) -> str:
-        """Say what the batch holds."""
-        return f"{len(self.label_BN)} requests with {self.num_tokens} candidates, {int(self.label_BN.sum())} of them played"
-
-
-class Reader:
-    """Examples by request, as batches."""
-
-    def __init__(self, examples: "Examples", scaling: Scaling, bins: Bins, least: int) -> None:
-        assert examples.requests is not None, "examples for a sequence ranker keep the histories"
-        self.examples, self.requests = examples, examples.requests
-        self.scaling, self.bins, self.least = scaling, bins, least
-        self.start_Q = np.searchsorted(examples.request_S, np.arange(len(self.requests) + 1))
-        self.is_sure_S = examples.label_S | (examples.outcome_ST[:, PLAY] > 0) | (examples.weight_S == 1.0)
-
-    def batch(self, request_B: NDArray[np.int64], chosen_S: Bool) -> RankingBatch:
-        """Return the chosen candidates of some requests of one moment."""
-        example_B = [
-            np.flatnonzero(chosen_S[slice(*self.start_Q[row : row + 2])]) + self.start_Q[row] for row in request_B
-        ]
-        width = max(map(len, example_B))
-        place_BN = np.zeros((len(request_B), width), np.int64)
-        is_candidate_BN = np.arange(width) < np.array([len(part) for part in example_B])[:, None]
-        place_BN[is_candidate_BN] = np.concatenate(example_B)
-        examples, requests = self.examples, self.requests
-        behaviour = {name: part.rows(request_B).trim() for name, part in requests.behaviour.items()}
-        arrays = inputs_of(
-            np.where(is_candidate_BN, examples.track_S[place_BN], PADDING).astype(np.int32),
-            examples.feature_SF[place_BN],
-            behaviour,
-            requests.spaces_K[requests.known_Q[request_B[0]]],
-            self.scaling,
-            bins=self.bins,
-            least=self.least,
-        )
-        outcome_BNT = np.where(is_candidate_BN[:, :, None], examples.outcome_ST[place_BN], np.nan)
-        return RankingBatch(
-            inputs=as_tensors(arrays),
-            label_BN=torch.from_numpy((examples.label_S[place_BN] & is_candidate_BN).astype(np.float32)),
-            outcome_BNT=torch.from_numpy(outcome_BNT.astype(np.float32)),
-            weight_BN=torch.from_numpy((examples.weight_S[place_BN] * is_candidate_BN).astype(np.float32)),
-            position_BN=torch.from_numpy(examples.position_S[place_BN].astype(np.int64)),
-            is_candidate_BN=torch.from_numpy(is_candidate_BN),
-        )
-
-    def batches(self, request_R: NDArray[np.int64], *, size: int, unplayed: int, seed: int) -> Iterator[RankingBatch]:
-        """Yield batches of requests in a random order, each with all that is sure and a sample of its other candidates."""
-        generator = np.random.default_rng(seed)
-        luck_S = generator.random(len(self.examples.label_S))
-        number_Q = np.add.reduceat(~self.is_sure_S, self.start_Q[:-1])
-        share_Q = unplayed / np.maximum(number_Q, 1)
-        chosen_S = self.is_sure_S | (luck_S < share_Q[self.examples.request_S])
-        for request_B in shuffled(request_R, self.requests.known_Q[request_R], size, generator):
-            yield self.batch(request_B, chosen_S)
-
-
-def shuffled(
-    request_R: NDArray[np.int64], known_R: NDArray[np.integer], size: int, generator: np.random.Generator
-) -> list[NDArray[np.int64]]:
-    """Return groups of requests in a random order; those of a group are of one moment."""
-    groups = []
-    for known in np.unique(known_R):
-        member_R = generator.permutation(request_R[known_R == known])
-        groups += np.array_split(member_R, -(-len(member_R) // size))
-    return [groups[place] for place in generator.permutation(len(groups))]
-
-
-def as_tensors(arrays: Arrays) -> dict[str, Tensor]:
-    """Return arrays as torch reads them, copied to where it puts its own: how products are summed hangs on the place."""
-    return {name: torch.from_numpy(np.ascontiguousarray(array)).clone() for name, array in arrays.items()}
 
 
 def fit(examples: "Examples", config: "NetworkConfig", architecture: str, *, least_events: int) -> Fitted:
@@ -277,138 +174,3 @@ def with_position(logit_BNH: Tensor, position_BN: Tensor, table: nn.Module) -> T
     head = 1 + PLAY
     parts = [logit_BNH[..., :head], logit_BNH[..., head : head + 1] + shift_BN1, logit_BNH[..., head + 1 :]]
     return torch.cat(parts, dim=2)
-
-
-def calibrate(
-    module: nn.Module, reader: Reader, request_R: NDArray[np.int64], config: "NetworkConfig"
-) -> NDArray[np.float64]:
-    """Return slope and shift of the logit of every probability [2, T], fitted on requests that were held out (Platt 1999).
-
-    1 and 0 where nothing was, and for outcomes that it does not tell of.
-    """
-    calibration_2T = np.stack([np.ones(len(OUTCOMES)), np.zeros(len(OUTCOMES))])
-    if len(request_R) == 0:
-        return calibration_2T
-    module.eval()
-    log_PT, outcome_PT, weight_P = [], [], []
-    with torch.no_grad():
-        for batch in reader.batches(request_R, size=config.batch_requests, unplayed=config.unplayed, seed=config.seed):
-            is_candidate_BN = batch.is_candidate_BN
-            log_PT.append(log_products(module(batch.inputs))[is_candidate_BN].numpy())
-            outcome_PT.append(chain_targets(batch.outcome_BNT)[is_candidate_BN].numpy())
-            weight_P.append(batch.weight_BN[is_candidate_BN].numpy())
-    log, outcome, weight = (np.concatenate(part).astype(np.float64) for part in (log_PT, outcome_PT, weight_P))
-    for column in range(len(OUTCOMES)):
-        is_told_P = np.isfinite(outcome[:, column])
-        positives = np.count_nonzero(outcome[is_told_P, column] > 0.5)
-        if min(positives, np.count_nonzero(is_told_P) - positives) >= LEAST_CALIBRATING:
-            logit_P = logit_of(log[is_told_P, column])
-            calibration_2T[:, column] = platt(logit_P, outcome[is_told_P, column], weight[is_told_P])
-    return calibration_2T
-
-
-def logit_of(log_P: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logit of a probability that is given as a logarithm."""
-    log_P = np.minimum(log_P, -1e-9)
-    return np.asarray(log_P - np.log(-np.expm1(log_P)))
-
-
-def platt(
-    logit_P: NDArray[np.float64], target_P: NDArray[np.float64], weight_P: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return slope and shift that make logits fit targets best."""
-
-    def loss(parameter: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        shifted_P = parameter[0] * logit_P + parameter[1]
-        error_P = weight_P * (expit(shifted_P) - target_P)
-        value = np.sum(weight_P * (np.logaddexp(0.0, shifted_P) - target_P * shifted_P))
-        return float(value), np.array([error_P @ logit_P, error_P.sum()])
-
-    found, _, _ = fmin_l_bfgs_b(loss, np.array([1.0, 0.0]))
-    return np.asarray(found)
-
-
-class Positional(nn.Module):
-    """A network whose inputs come in order, as the exporter wants them."""
-
-    def __init__(self, module: nn.Module, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.module, self.names = module, names
-
-    def forward(self, *values: Tensor) -> Tensor:
-        return torch.as_tensor(self.module(dict(zip(self.names, values, strict=True))))
-
-
-def example_inputs(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return nothing in the right shapes, no two sizes the same: the exporter takes equal sizes for one and the same."""
-    widths = {name: place for place, name in enumerate(sorted(name for name in inputs if name.endswith("_age")), 5)}
-
-    def size(name: str) -> tuple[int, ...]:
-        domain = f"{name.partition('_')[0]}_age"
-        if domain not in widths:
-            return (2,) if name == "context" else (2, 3)
-        least = inputs[domain].shape[1] if domain == "play_age" else 0
-        return (2, least + 7 + widths[domain])
-
-    return {
-        name: torch.zeros(*size(name), *value.shape[len(size(name)) :], dtype=value.dtype)
-        for name, value in inputs.items()
-    }
-
-
-def traced_by(config: "NetworkConfig") -> tuple[object, ...]:
-    """Return the settings that shape a network; those of its training do not."""
-    return tuple(
-        value for name, value in sorted(msgspec.structs.asdict(config).items()) if name not in TRAINING_SETTINGS
-    )
-
-
-def export(module: nn.Module, inputs: dict[str, Tensor], *, key: tuple[object, ...]) -> bytes:
-    """Return the network as an ONNX model, for any number of requests, candidates and events.
-
-    A graph is traced once per shape of a network and process; every network fills in its own weights.
-    """
-    if key not in TRACED:
-        TRACED[key] = trace(module, example_inputs(inputs))
-    model = onnx.ModelProto()
-    model.CopyFrom(TRACED[key])
-    weights = {PREFIX + name: value for name, value in module.state_dict().items()}
-    for initializer in model.graph.initializer:
-        if initializer.name in weights:
-            value = weights[initializer.name].detach().numpy()
-            initializer.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), initializer.name))
-    return bytes(model.SerializeToString())
-
-
-def trace(module: nn.Module, inputs: dict[str, Tensor]) -> onnx.ModelProto:
-    """Trace the graph of a network."""
-    any_size = torch.export.Dim.DYNAMIC
-    names = tuple(inputs)
-    shapes = tuple({0: any_size, 1: any_size} if name != "context" else {0: any_size} for name in names)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch uses what torch has deprecated
-        program = torch.onnx.export(
-            Positional(deepcopy(module).requires_grad_(False), names).eval(),  # a scan is not traced with gradients
-            tuple(inputs.values()),
-            dynamo=True,
-            verbose=False,
-            optimize=False,  # keeps every weight under its own name; the runtime optimises when it loads
-            input_names=list(names),
-            dynamic_shapes=(shapes,),
-        )
-    assert program is not None, "the exporter gives a program where no file is named"
-    model: onnx.ModelProto = program.model_proto
-    forget_sources(model.graph)
-    return model
-
-
-def forget_sources(graph: onnx.GraphProto) -> None:
-    """Leave out where in the source each node came from: it is more than all the weights."""
-    for node in graph.node:
-        node.ClearField("metadata_props")
-        node.ClearField("doc_string")
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                forget_sources(attribute.g)
-    graph.ClearField("value_info")  # the runtime finds the shapes by itself

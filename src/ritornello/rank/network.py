@@ -1,7 +1,8 @@
 """Sequence rankers: networks that read histories and features, trained with torch, served by ONNX Runtime.
 
 What all of them share: settings, and how a score comes of logits. Each architecture is one file here (its settings) and one in
-nn/rankers; training is in nn/rank_training.py. B requests, N candidates, H heads, T outcomes, F features.
+nn/rankers; training is in nn/rank_training.py, with batches, calibration and export beside it. B requests, N candidates,
+H heads, T outcomes, F features.
 """
 
 from collections.abc import Iterable

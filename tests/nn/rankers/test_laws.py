@@ -8,7 +8,7 @@ from nn.rankers.invented import NETWORKS, SHAPE, WIDTHS, answer, invent, make
 from ritornello.data.behaviour import DOMAINS
 from ritornello.inference import Model
 from ritornello.nn.chain import NUM_HEADS
-from ritornello.nn.rank_training import export
+from ritornello.nn.rank_export import export
 from ritornello.rank.multipath import PATHS
 
 OF_CANDIDATES = ("vector", "key", "feature")
