@@ -149,7 +149,9 @@ def prepare(root: Root) -> None:
     for reason, count in report.graph["left_out"].items():
         typer.echo(f"left {count:,} edges out of the graph: {reason}")
     if report.impressions:
-        typer.echo(f"left out {report.impressions:,} impressions: they are what a service did, not the listeners")
+        typer.echo(
+            f"left {report.impressions:,} impressions out of the histories: rankers learn from them what offers come to"
+        )
     if report.duplicates:
         typer.echo(f"dropped {report.duplicates:,} exact duplicates")
 
