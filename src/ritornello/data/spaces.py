@@ -8,12 +8,11 @@ T tracks, D dimensions of a place, A attributes, S values of an attribute, N tra
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import ATTRIBUTES, Float32, Int32, Spaces
+from ritornello.contracts import Float32, Int32, Spaces
 from ritornello.data.factorisation import factorise, turned, unit
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
 
-SPACES = ("track", *ATTRIBUTES)
 DIM, REGULARIZATION, ALPHA, ITERATIONS, HALF_LIFE_DAYS = 32, 200.0, 80.0, 10, 120.0
 
 
