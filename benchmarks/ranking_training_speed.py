@@ -32,7 +32,7 @@ Step = Callable[[], Tensor]
 def ritornello(length: int) -> tuple[nn.Module, Step]:
     """Return our network and what gives its loss."""
     from ritornello.data.behaviour import DOMAINS, FEATURE_SIZES
-    from ritornello.nn.chain import ORDER, chain_loss, order_loss
+    from ritornello.nn.chain import ORDER, link_losses, order_loss
     from ritornello.nn.rankers.din import DIN
     from ritornello.nn.rankers.shape import Shape
     from ritornello.rank.din import DINConfig
@@ -56,7 +56,7 @@ def ritornello(length: int) -> tuple[nn.Module, Step]:
     def loss() -> Tensor:
         logit_BNH = module(inputs)
         listwise = order_loss(logit_BNH[..., ORDER], label_BN, weight_BN > 0)
-        return torch.as_tensor(listwise + chain_loss(logit_BNH, outcome_BNT, weight_BN))
+        return torch.as_tensor(listwise + link_losses(logit_BNH, outcome_BNT, weight_BN).sum())
 
     return module, loss
 

@@ -31,6 +31,7 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("interests", "epochs"): [2, 1],
     ("network", "utility"): [{"play": 1.0, "finish": 0.5}],
     ("network", "held_out"): [2],
+    ("network", "balance"): ["learned"],
     ("multipath", "fusion"): ["gate"],
 }
 

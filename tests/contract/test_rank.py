@@ -19,7 +19,7 @@ from ritornello.config import Config, RankConfig, RecallConfig
 from ritornello.contracts import History, RankBatch, Spaces
 from ritornello.data import split
 from ritornello.data.behaviour import DOMAINS, Domain, behaviour_of
-from ritornello.data.outcomes import OUTCOMES
+from ritornello.data.outcomes import OUTCOMES, SHARE
 from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
 from ritornello.nn import rank_batches, rank_training
@@ -112,11 +112,13 @@ def planted() -> Planted:
 
 @cache
 def told() -> Examples:
-    """Return the examples of the window as if they had been shown, each request in slates of six."""
+    """Return the examples of the window as if they had been shown in slates of six, and played to one tenth, two, three, ..."""
     examples = planted().examples
     number_S = np.arange(len(examples.label_S))
     position_S = (number_S - np.searchsorted(examples.request_S, examples.request_S)) % 6
-    return replace(examples, position_S=position_S.astype(np.int32))
+    outcome_ST = examples.outcome_ST.copy()
+    outcome_ST[:, SHARE] = np.where(examples.label_S, number_S % 11 / 10, np.nan)
+    return replace(examples, position_S=position_S.astype(np.int32), outcome_ST=outcome_ST)
 
 
 @cache

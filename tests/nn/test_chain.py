@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ritornello.data.outcomes import ADD, FINISH, LIKE, OUTCOMES, PLAY, SHARE, SKIP
-from ritornello.nn.chain import NUM_HEADS, chain_loss, log_products, order_loss
+from ritornello.nn.chain import NUM_HEADS, Balance, link_losses, log_products, order_loss
 
 NAN = math.nan
 LINKS = {PLAY: (), FINISH: (PLAY,), LIKE: (PLAY, FINISH), ADD: (PLAY,), SKIP: (PLAY,)}
@@ -39,8 +39,8 @@ def test_a_loss_worked_by_hand():
     # play:   p = 0.5, so ln 2 = 0.693147 of both
     # finish: p = 0.25: (1 * -ln 0.25 + 3 * -ln 0.75) / 4 = (1.386294 + 0.863046) / 4 = 0.562335
     # like, add and skip have no case; share: ln 2 at a logit of 0, of the played alone
-    found = chain_loss(torch.zeros(1, 2, NUM_HEADS), outcome_BNT, torch.tensor([[1.0, 3.0]]))
-    assert found.item() == pytest.approx(0.693147 + 0.562335 + 0.693147, abs=1e-5)
+    found = link_losses(torch.zeros(1, 2, NUM_HEADS), outcome_BNT, torch.tensor([[1.0, 3.0]]))
+    assert found.sum().item() == pytest.approx(0.693147 + 0.562335 + 0.693147, abs=1e-5)
 
 
 def plain_loss(logit_PH: np.ndarray, outcome_PT: np.ndarray, weight_P: np.ndarray) -> float:
@@ -77,18 +77,18 @@ def test_the_loss_is_a_plain_one_with_gaps_and_weights(seed):
     outcome_PT[outcome_PT[:, PLAY] == 0, 1:] = NAN  # of what was not played nothing else is told
     outcome_PT[:, ADD] = NAN if seed % 2 else outcome_PT[:, ADD]
     logit_PH, weight_P = rng.normal(size=(24, NUM_HEADS)), rng.random(24)
-    found = chain_loss(
+    found = link_losses(
         torch.tensor(logit_PH.reshape(4, 6, -1)).float(),
         torch.tensor(outcome_PT.reshape(4, 6, -1)).float(),
         torch.tensor(weight_P.reshape(4, 6)).float(),
     )
-    assert found.item() == pytest.approx(plain_loss(logit_PH, outcome_PT, weight_P), rel=1e-4)
+    assert found.sum().item() == pytest.approx(plain_loss(logit_PH, outcome_PT, weight_P), rel=1e-4)
 
 
 def test_what_was_not_played_teaches_every_link_through_the_products():
     logit_BNH = torch.zeros(1, 2, NUM_HEADS, requires_grad=True)
     outcome_BNT = torch.tensor([[outcomes(play=1, finish=1, like=1, add=1, skip=1, share=1), outcomes(play=0)]])
-    chain_loss(logit_BNH, outcome_BNT, torch.ones(1, 2)).backward()
+    link_losses(logit_BNH, outcome_BNT, torch.ones(1, 2)).sum().backward()
     slope_T = logit_BNH.grad[0, 1, 1:]
     assert (slope_T[[PLAY, FINISH, LIKE, ADD, SKIP]] > 0).all(), "lower is better for what was passed over"
     assert slope_T[SHARE] == 0
@@ -96,7 +96,7 @@ def test_what_was_not_played_teaches_every_link_through_the_products():
 
 def test_nothing_told_is_no_loss():
     outcome_BNT = torch.full((1, 3, len(OUTCOMES)), NAN)
-    assert chain_loss(torch.randn(1, 3, NUM_HEADS), outcome_BNT, torch.ones(1, 3)).item() == 0.0
+    assert not link_losses(torch.randn(1, 3, NUM_HEADS), outcome_BNT, torch.ones(1, 3)).any()
 
 
 def test_the_loss_of_the_order_worked_by_hand():
@@ -107,3 +107,25 @@ def test_the_loss_of_the_order_worked_by_hand():
     found = order_loss(logit_BN, label_BN, is_candidate_BN)
     assert found.item() == pytest.approx((0.287682 + 1.098612) / 2, abs=1e-5)
     assert order_loss(logit_BN, torch.zeros(3, 3), is_candidate_BN).item() == 0.0
+
+
+def test_grades_share_out_what_a_request_teaches():
+    logit_BN = torch.tensor([[math.log(3), 0.0]])
+    is_candidate_BN = torch.ones(1, 2, dtype=torch.bool)
+    # grades of .6 and .2: -(.6 ln .75 + .2 ln .25) / .8 = (.172609 + .277259) / .8; half of all grades is the same
+    found = order_loss(logit_BN, torch.tensor([[0.6, 0.2]]), is_candidate_BN)
+    assert found.item() == pytest.approx(0.562335, abs=1e-5)
+    assert order_loss(logit_BN, torch.tensor([[0.3, 0.1]]), is_candidate_BN).item() == pytest.approx(found.item())
+
+
+def test_learned_weights_settle_where_each_loss_says():
+    balance = Balance(3)
+    loss_T = torch.tensor([2.0, 0.5, 0.0])
+    optimizer = torch.optim.SGD(balance.parameters(), lr=0.1)
+    for _ in range(2000):
+        optimizer.zero_grad()
+        balance(loss_T).sum().backward()
+        optimizer.step()
+    # exp(-s) * loss + s is least at s = ln(loss), where the loss counts 1 / loss; what nothing was known of is left alone
+    assert balance.log_variance.tolist() == pytest.approx([math.log(2.0), math.log(0.5), 0.0], abs=1e-3)
+    assert balance(loss_T)[2] == 0

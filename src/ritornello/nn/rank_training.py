@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ritornello.contracts import Bool, Float32, Int32
-from ritornello.data.outcomes import PLAY
+from ritornello.data.outcomes import OUTCOMES, PLAY
 from ritornello.data.rank_inputs import Arrays
 from ritornello.data.scaling import Bins, Scaling
-from ritornello.nn.chain import ORDER, chain_loss, order_loss
+from ritornello.nn.chain import ORDER, Balance, link_losses, order_loss
 from ritornello.nn.loop import Task, train
 from ritornello.nn.rank_batches import RankingBatch, Reader, shuffled
 from ritornello.nn.rank_calibration import calibrate
@@ -54,7 +54,7 @@ def fit(examples: "Examples", config: "NetworkConfig", architecture: str, *, lea
     scaling = Scaling.fit(examples.feature_SF)
     is_context_F = [name.startswith(CONTEXT) for name in examples.feature_names]
     bins = Bins.fit(examples.feature_SF, np.flatnonzero(is_context_F))
-    reader = Reader(examples, scaling, bins, least_events)
+    reader = Reader(examples, scaling, bins, least_events, is_graded=config.graded)
     shape = shape_of(examples, len(bins.column_C))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -140,13 +140,17 @@ def optimise(
     has_positions = config.position and bool((reader.examples.position_S > 0).any())
     if has_positions:  # what stands further down is played less, whatever it is: learned, and left out when served
         module.add_module("position", nn.Embedding(POSITIONS, 1, _weight=torch.zeros(POSITIONS, 1)))
+    is_link_T = torch.tensor([float(name in config.links) for name in OUTCOMES])
+    balance = Balance(len(OUTCOMES)) if config.balance == "learned" else nn.Identity()
+    module.add_module("balance", balance)
 
     def loss_of(batch: RankingBatch) -> Tensor:
         logit_BNH = module(batch.inputs)
         if has_positions:
             logit_BNH = with_position(logit_BNH, batch.position_BN, module.get_submodule("position"))
         loss = config.order * order_loss(logit_BNH[..., ORDER], batch.label_BN, batch.is_candidate_BN)
-        loss = loss + config.chain * chain_loss(logit_BNH, batch.outcome_BNT, batch.weight_BN)
+        loss_T = balance(is_link_T * link_losses(logit_BNH, batch.outcome_BNT, batch.weight_BN))
+        loss = loss + config.chain * loss_T.sum()
         return torch.as_tensor(loss + AUXILIARY * module.auxiliary(batch.inputs))  # type: ignore[operator]
 
     train(

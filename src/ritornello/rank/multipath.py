@@ -25,7 +25,8 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is concat or gate.
 
     `trees` are the objectives of the trees beside it, none where it is empty. `cascade` is how many candidates, the best by the
-    network alone, they are asked about; 0 is all. The others keep their order, below these.
+    network alone, they are asked about; 0 is all. The others keep their order, below these. `experts` is how many towers the
+    heads mix, each in its own way; 0 is one that they share.
     """
 
     paths: tuple[str, ...] = ("domains", "spaces")
@@ -34,6 +35,7 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     interests: int = 4
     iterations: int = 3
     evolved: int = 50
+    experts: int = 0
     trees: tuple[str, ...] = ("rank_xendcg", "binary")
     cascade: int = 0
 

@@ -30,7 +30,11 @@ CELLS = 2_000_000  # (candidate, event) pairs that are scored at a time: it boun
 
 
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings that all networks share."""
+    """Settings that all networks share.
+
+    The loss is `order` times that of the order plus `chain` times those of the `links`; with `balance = "learned"` each link has a
+    weight that is learned. `graded`: the order is learned from listened shares, not from plays alone.
+    """
 
     width: int = 32
     hidden: tuple[int, ...] = (64, 32)
@@ -42,6 +46,9 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_requests: int = 16
     order: float = 1.0
     chain: float = 0.3
+    links: tuple[str, ...] = OUTCOMES
+    balance: str = "fixed"
+    graded: bool = False
     position: bool = True
     held_out: int = 0
     utility: dict[str, float] = msgspec.field(default_factory=dict)
@@ -58,6 +65,8 @@ class Network:
 
     def __init__(self, config: NetworkConfig) -> None:
         check_names("utility", config.utility, OUTCOMES)
+        check_names("links", config.links, OUTCOMES)
+        check_names("balance", [config.balance], ("fixed", "learned"))
         self.config = config
         self.model: Model | None = None
         self.scaling: Scaling | None = None

@@ -24,6 +24,7 @@ from ritornello.nn.accumulation import Accumulation
 from ritornello.nn.capsule import Routing
 from ritornello.nn.chain import NUM_HEADS
 from ritornello.nn.evolution import Evolution
+from ritornello.nn.experts import Experts
 from ritornello.nn.target_attention import Events, Facts, TargetAttention, Tower, matches
 
 if TYPE_CHECKING:
@@ -206,7 +207,10 @@ class Multipath(nn.Module):
         num_paths = 1 + len(paths)
         if config.fusion == "gate":
             self.gate = nn.Linear(num_context + width, num_paths)
-        self.tower = Tower((num_paths * width, *config.hidden[1:], NUM_HEADS), dropout=config.dropout)
+        sizes = (num_paths * width, *config.hidden[1:], NUM_HEADS)
+        self.tower: nn.Module = Tower(sizes, dropout=config.dropout)
+        if config.experts:
+            self.tower = Experts(sizes, number=config.experts, dropout=config.dropout)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         read = Read(inputs, self.encoders, self.target)
