@@ -47,7 +47,7 @@ def outcomes_of_plays(sequences: Sequences) -> Float32:
 
 
 def graded(label_S: Bool, outcome_ST: Float32) -> Float32:
-    """Return what each candidate came to [S]: its listened share where it was played, 0 for a skip, 1 with a like or an addition.
+    """Return what each candidate came to [S]: its listened share if played, 0 for a skip, 1 with a like or an addition.
 
     A play whose share is unknown is worth 1, as a plain label has it.
 

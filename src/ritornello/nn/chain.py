@@ -40,7 +40,7 @@ def link_losses(logit_BNH: Tensor, outcome_BNT: Tensor, weight_BN: Tensor) -> Te
 
 
 class Balance(nn.Module):
-    """Weights of the links' losses that are learned with them (Kendall et al. 2018): a loss counts exp(-s), and s is paid for."""
+    """Weights of the links' losses, learned with them (Kendall et al. 2018): a loss counts exp(-s), and s is paid for."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

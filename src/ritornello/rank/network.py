@@ -32,8 +32,8 @@ CELLS = 2_000_000  # (candidate, event) pairs that are scored at a time: it boun
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings that all networks share.
 
-    The loss is `order` times that of the order plus `chain` times those of the `links`; with `balance = "learned"` each link has a
-    weight that is learned. `graded`: the order is learned from listened shares, not from plays alone.
+    The loss is `order` times that of the order plus `chain` times those of the `links`; with `balance = "learned"` each link
+    has a weight that is learned. `graded`: the order is learned from listened shares, not from plays alone.
     """
 
     width: int = 32
