@@ -5,7 +5,8 @@
 
 All rankers learn from the slates of two 14-day windows and are judged on those of the third; features and places are those
 known at the beginning of each window, histories those of the moment of the slate. Models of features alone are fitted once a
-task. Values are sums by listener, so that differences are paired and a bootstrap over listeners gives their standard error.
+task. Values are sums by listener, so that differences are paired and a bootstrap over listeners gives their standard error;
+what the training seeds do is told beside it.
 """
 
 import json
@@ -52,30 +53,34 @@ def main(
         str, typer.Option(help="NAME or NAME:LABEL={settings as JSON}, several with ;")
     ] = "trees;multipath",
     beside: Annotated[str, typer.Option(help="The label that the others are compared with.")] = "trees",
-    seed: int = 1,
+    seeds: Annotated[str, typer.Option(help="For rankers whose result hangs on one.")] = "1,2,3",
     out: Annotated[Path | None, typer.Option("--json")] = None,
 ) -> None:
     """Fit, judge and compare."""
     prepared = load_prepared(Workspace(workspace))
     known, judged = examples_of(prepared, load_config(None, ["rank.model=multipath", f"recall.channels={CHANNELS}"]))
     print(f"{len(known.label_S):,} offers to learn from, {len(judged.label_S):,} to be judged on", flush=True)
-    found: dict[str, dict[str, Sums]] = {}
+    found: dict[str, list[dict[str, Sums]]] = {}
     reliability: dict[str, dict[str, float]] = {}
     for text in rankers.split(";"):
         name, label, settings = parsed(text)
-        probability_ST = fitted_chances(name, settings, seed, known, judged)
-        found[label] = sums_of(probability_ST, judged)
-        reliability[label] = {
-            task: worst_decile(probability_ST[:, column], targets(judged)[:, column]) for task, column in TASKS.items()
-        }
-        print(label, {key: round(mean(sums), 4) for key, sums in found[label].items()}, reliability[label], flush=True)
+        found[label], worst = [], []
+        for seed in [int(one) for one in seeds.split(",")] if name != "logistic" else [1]:
+            probability_ST = fitted_chances(name, settings, seed, known, judged)
+            found[label].append(sums_of(probability_ST, judged))
+            worst.append(
+                [worst_decile(probability_ST[:, column], targets(judged)[:, column]) for column in TASKS.values()]
+            )
+            print(label, seed, {key: round(mean(sums), 4) for key, sums in found[label][-1].items()}, flush=True)
+        reliability[label] = dict(zip(TASKS, np.mean(worst, axis=0).round(4).tolist(), strict=True))
     table = {
-        label: {key: compared(sums, found[beside][key]) for key, sums in parts.items()}
+        label: {key: compared([one[key] for one in parts], [one[key] for one in found[beside]]) for key in parts[0]}
         for label, parts in found.items()
     }
     if out:
         out.write_text(
-            json.dumps({"beside": beside, "seed": seed, "results": table, "reliability": reliability}, indent=1) + "\n"
+            json.dumps({"beside": beside, "seeds": seeds, "results": table, "reliability": reliability}, indent=1)
+            + "\n"
         )
 
 
@@ -117,7 +122,14 @@ def fitted_chances(
         model = rank.make(name, settings | ({"objectives": ["binary"], "seed": seed} if name == "trees" else {}))
         model.fit(replace(known, label_S=targets(known)[:, column] > 0))
         assert isinstance(model, Logistic | Trees)
-        found[:, column] = expit(raw_scores(model, judged.feature_SF))
+        logit_S = raw_scores(model, judged.feature_SF)
+        if isinstance(model, Logistic):  # its terms lack a constant
+            from ritornello.nn.rank_calibration import platt
+
+            target_S = (targets(known)[:, column] > 0).astype(np.float64)
+            slope, shift = platt(raw_scores(model, known.feature_SF), target_S, np.ones(len(target_S)))
+            logit_S = slope * logit_S + shift
+        found[:, column] = expit(logit_S)
     return found
 
 
@@ -220,15 +232,24 @@ def mean(sums: Sums) -> float:
     return float(sums[0].sum() / sums[1].sum())
 
 
-def compared(sums: Sums, others: Sums) -> dict[str, float]:
-    """Return mean, standard error, and the paired difference to others with its own."""
-    drawn = np.random.default_rng(0).multinomial(len(sums[0]), np.full(len(sums[0]), 1 / len(sums[0])), size=DRAWS)
-    own, other = ((drawn @ value) / (drawn @ weight) for value, weight in (sums, others))
+def compared(own: list[Sums], others: list[Sums]) -> dict[str, float]:
+    """Return the mean over seeds, its standard error over listeners and over seeds, and the paired difference to others.
+
+    Seeds are paired as far as both have them; the weights of the sums hang on the examples alone.
+    """
+    weight_U = own[0][1]
+    drawn = np.random.default_rng(0).multinomial(len(weight_U), np.full(len(weight_U), 1 / len(weight_U)), size=DRAWS)
+    pairs = list(zip(own, others, strict=False)) if min(len(own), len(others)) > 1 else [(own[0], others[0])]
+    apart = [mean(mine) - mean(theirs) for mine, theirs in pairs]
+    value_U = np.mean([sums[0] for sums in own], axis=0)
+    apart_U = np.mean([mine[0] - theirs[0] for mine, theirs in pairs], axis=0)
     return {
-        "mean": mean(sums),
-        "se": float(own.std()),
-        "difference": mean(sums) - mean(others),
-        "difference se": float((own - other).std()),
+        "mean": float(value_U.sum() / weight_U.sum()),
+        "se": float(((drawn @ value_U) / (drawn @ weight_U)).std()),
+        "difference": float(np.mean(apart)),
+        "difference se": float(((drawn @ apart_U) / (drawn @ weight_U)).std()),
+        "difference se over seeds": float(np.std(apart, ddof=1) / len(apart) ** 0.5) if len(apart) > 1 else 0.0,
+        "seeds": len(own),
     }
 
 

@@ -181,6 +181,10 @@ def test_an_ab_test_stops_early_and_names_the_better_side(workspace: Workspace) 
     loop_report.show_ab(figures, Console(file=stream, width=120))
     assert "simulated" in stream.getvalue()
     assert "may stop" in stream.getvalue()
+    minutes = [figures["results"][side]["all"]["minutes_per_session"]["value"] for side in ("random", "oracle")]
+    apart = figures["against"]["random"]["oracle"]["all"]
+    assert apart["minutes_per_session"]["value"] == pytest.approx(minutes[1] - minutes[0])
+    assert apart["skip_rate"]["high"] < 0, "the oracle is skipped less"
 
 
 def test_a_bundle_against_itself_is_undecided(workspace: Workspace) -> None:

@@ -17,6 +17,7 @@ from ritornello.bundle import current_version, list_bundles
 from ritornello.data.simulate import world_folder
 from ritornello.data.sources.simulator.generate import read_world
 from ritornello.evaluation.closed_loop import Loop, check_scene, choose_listeners, run_loop
+from ritornello.evaluation.loop_figures import figures_of
 from ritornello.evaluation.loop_policies import POLICIES
 from ritornello.evaluation.sequential import confidence_sequence
 from ritornello.schema import USER_ID
@@ -50,9 +51,10 @@ def compare(  # the options of the command, by their names
     if len(id_U) < AT_LEAST:
         raise ValueError(f"{len(id_U)} listeners are too few: the interval says nothing before {AT_LEAST}")
     loop = Loop(root=workspace.root, policies=sides, days=days, scene=scene)
-    difference_N, looks = np.zeros(0), []
+    difference_N, looks, seen = np.zeros(0), [], []
     lives = run_loop(loop, id_U, processes=processes, progress=progress, name="a/b")
     for lived in lives:
+        seen.append(lived)
         difference_N = np.concatenate([difference_N, differences(lived, *sides)])
         look = confidence_sequence(difference_N, at_least=AT_LEAST).after(len(difference_N))
         if np.isfinite(look.low):
@@ -72,6 +74,8 @@ def compare(  # the options of the command, by their names
         "winner": winner(looks, sides),
         "listeners": len(difference_N),
         "most_listeners": len(id_U),
+        # beside the one figure that decides: these intervals are those of a test whose end was fixed
+        **figures_of(pl.concat(seen), sides, reference=sides[0]),
     }
 
 

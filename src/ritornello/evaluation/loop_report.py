@@ -38,14 +38,7 @@ def show_loop(figures: Figures, console: Console) -> None:
         f"{stats['days']} days, scene {figures['scene']}"
     )
     console.print("simulated: mean with 95 % interval over listeners")
-    for columns in TABLES:
-        table = Table(**PLAIN)
-        table.add_column("policy", no_wrap=True)
-        for _, header, _ in columns:
-            table.add_column(header, justify="right", no_wrap=True)
-        for policy, groups in figures["results"].items():
-            table.add_row(policy, *(cell(groups[ALL][name], digits) for name, _, digits in columns))
-        console.print(table)
+    show_tables(figures["results"], console)
     console.print("skips, likes, repeats, artists: of what was offered and played; new artists: per listener")
     show_groups(figures, console)
     if figures["regret"]:
@@ -90,6 +83,18 @@ def show_off_policy(figures: Figures, console: Console) -> None:
 ESTIMATES = ("closed_loop", "ips", "snips", "dr")
 
 
+def show_tables(results: Figures, console: Console) -> None:
+    """Print every figure of all listeners, a row a policy."""
+    for columns in TABLES:
+        table = Table(**PLAIN)
+        table.add_column("policy", no_wrap=True)
+        for _, header, _ in columns:
+            table.add_column(header, justify="right", no_wrap=True)
+        for policy, groups in results.items():
+            table.add_row(policy, *(cell(groups[ALL][name], digits) for name, _, digits in columns))
+        console.print(table)
+
+
 def show_ab(figures: dict[str, object], console: Console) -> None:
     """Print the looks of an A/B test and its outcome."""
     read = cast(Figures, figures)
@@ -105,6 +110,9 @@ def show_ab(figures: dict[str, object], console: Console) -> None:
         console.print(f"undecided after {read['listeners']:,} listeners: more of them, or more days, may tell")
     else:
         console.print(f"{read['winner']} is better; the test may stop after {read['listeners']:,} listeners")
+    sides = zip(("A", "B"), read["results"].values(), strict=True)
+    console.print("and beside it, with the intervals of a test that was to end there:")
+    show_tables(dict([*sides, ("B - A", read["against"][read["a"]][read["b"]])]), console)
 
 
 def cell(one: dict[str, float], digits: int) -> str:
