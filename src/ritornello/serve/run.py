@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from ritornello.artifacts import Workspace
 from ritornello.request import open_workspace
 from ritornello.serve.access import LOOPBACK
+from ritornello.serve.connections import Connection
 from ritornello.serve.environment import HOST, ROOT, SHARED_METRICS, TEXT_MODEL, TEXT_SIMILARITY, log_to_stderr
 from ritornello.serve.tokens import has_tokens
 from ritornello.text import TextModel
@@ -51,6 +52,7 @@ def run(app: FastAPI | str, *, host: str, port: int, workers: int = 1) -> None:
         host=host,
         port=port,
         workers=workers,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
