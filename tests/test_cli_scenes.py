@@ -71,7 +71,7 @@ def test_a_bad_text_model_is_told_in_one_line_before_anything_starts(
 ) -> None:
     name, *options = command
     folder = write_text_model(tmp_path / "model", inputs=("pixels",))
-    assert run(monkeypatch, name, tmp_path / "none", *options, "--text-model", folder) == 1
+    assert run(monkeypatch, name, tmp_path / "none", *options, "--text-model", folder) == 2
     told = capsys.readouterr().err
     assert "takes pixels: allowed are input_ids" in " ".join(told.split())
     assert "Traceback" not in told

@@ -95,7 +95,7 @@ class TextModel:
         if unknown or "input_ids" not in self.inputs:
             found = ", ".join(self.inputs)
             raise ValueError(
-                f"text model {self.folder} takes {found}: allowed are input_ids, with or without {INPUTS[1:]}"
+                f"text model {self.folder} takes {found}: allowed are input_ids, attention_mask, token_type_ids"
             )
         last = max(self.tokenizer.get_vocab().values(), default=0)
         tried = []

@@ -6,10 +6,11 @@ import sqlite3
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
 
 from ritornello.artifacts import Workspace
 from ritornello.serve import limits
-from ritornello.serve.limits import MAX_BODY, limited
+from ritornello.serve.limits import MAX_BODY, Limits, limited
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.routes import slates
 from ritornello.serve.tokens import give_token
@@ -105,3 +106,19 @@ def test_too_many_waiting_requests_are_sent_away(client: TestClient):
     client.app.state.service.num_waiting = 10_000
     answer = client.post("/v1/recommend", json={"user_id": "newcomer"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_who_goes_away_while_sending_is_no_mistake_of_ours(client, caplog):
+    async def app(scope, receive, send):
+        await Request(scope, receive).body()
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError("there is nobody to answer")
+
+    service = client.app.state.service
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"127.0.0.1")]}
+    asyncio.run(Limits(app, metrics=service.metrics, access=service.access)(scope, gone, send))
+    assert not caplog.records

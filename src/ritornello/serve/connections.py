@@ -5,7 +5,7 @@ import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-REQUEST_S = 20.0  # from the connection, or the first byte of a further request, to the last byte; the body has less (see limits)
+REQUEST_S = 20.0  # from the connection, or the first byte of a further request, to the last byte
 UNREAD_MS = 30_000
 MAX_HEAD = 65_536
 
