@@ -7,8 +7,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-WORDS = ("[UNK]", "quiet", "rainy", "french", "2020s", "a", "b", "c", "evening", "calme", "pluie", "zydeco")
-SYNONYMS = {"calme": "quiet", "pluie": "rainy"}
+WORDS = ("[UNK]", "quiet", "rainy", "french", "2020s", "a", "b", "c", "evening", "calme", "pluie", "zydeco", "bravo")
+SYNONYMS = {"calme": "quiet", "pluie": "rainy", "bravo": "b"}
 NUM_DIMENSIONS = 24
 
 

@@ -321,9 +321,9 @@ def recommend(
     from ritornello.text import open_text_model
 
     check_recommend(scene, only, familiarity)
-    given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block, "--time-zone": time_zone}
-    others = {"--hide-heard-days": hide_heard_days, "--no-explicit": not explicit, "--text-model": text_model}
-    listing.check_asked(scene, given | others)
+    given: dict[str, object] = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block}
+    given |= {"--time-zone": time_zone, "--hide-heard-days": hide_heard_days, "--no-explicit": not explicit}
+    listing.check_asked(scene, given | {"--text-model": text_model})
     if out is not None:
         listing.check_out(out, is_one=users is None, scene=scene, playlist=playlist)
         check_target("--out", out)

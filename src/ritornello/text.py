@@ -75,7 +75,7 @@ class TextModel:
         if not encoding.ids:
             return np.zeros(self.num_dimensions, np.float32)
         vector_D = self._run(np.array([encoding.ids], np.int64), np.array([encoding.type_ids], np.int64))[0]
-        return (vector_D / max(float(np.linalg.norm(vector_D)), 1e-12)).astype(np.float32)
+        return np.asarray(vector_D / max(float(np.linalg.norm(vector_D)), 1e-12), dtype=np.float32)
 
     def _run(self, token_1L: NDArray[np.int64], type_1L: NDArray[np.int64]) -> Float32:
         """Return the vector of one row of tokens [1, D]."""
@@ -110,7 +110,7 @@ class TextModel:
                     f"text model {self.folder} answers {self.output} of shape {vector_1D.shape}: allowed are finite numbers, "
                     "(1, dimensions) or (1, tokens, dimensions)"
                 )
-            tried.append(vector_1D.shape[1])
+            tried.append(int(vector_1D.shape[1]))
         if tried[0] != tried[1]:
             raise ValueError(
                 f"text model {self.folder} answers with vectors of {tried[0]} and of {tried[1]} dimensions"

@@ -44,9 +44,13 @@ async def not_found(request: Request, error: Exception) -> Response:
     """Answer an unknown path or a method that it does not have."""
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    if error.status_code == 405:
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = "there is no such path: allowed are those of /openapi.json"
+    elif error.status_code == 405:
         headers["Allow"] = allowed_methods(request) or headers["Allow"]
-    return problem(error.status_code, str(error.detail), headers)
+        message = f"{request.method} is no method of this path: allowed are {headers['Allow']}"
+    return problem(error.status_code, message, headers)
 
 
 def allowed_methods(request: Request) -> str:
