@@ -38,6 +38,8 @@ def test_a_model_may_pool_by_itself_lie_in_a_folder_and_take_token_types(tmp_pat
     folder = write_text_model(tmp_path / "model", inputs=inputs, output="sentence_embedding")
     (folder / "onnx").mkdir()
     (folder / "model.onnx").rename(folder / "onnx/model.onnx")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling/config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))  # done by the model
     both = vectors()[[WORDS.index("rainy"), WORDS.index("evening")]]
     np.testing.assert_allclose(TextModel(folder).embed("rainy evening"), unit(both.sum(axis=0)), rtol=1e-5)
 
@@ -61,9 +63,9 @@ def holding(name, content):
         (without("model.onnx"), {}, "has no model.onnx"),
         (without("tokenizer.json"), {}, "has no tokenizer.json"),
         (holding("model.onnx", b"no model"), {}, "model.onnx cannot be read"),
-        (holding("tokenizer.json", b"{}"), {}, "tokenizer.json cannot be read"),
+        (holding("tokenizer.json", b"{}"), {}, "tokenizer.json cannot be used"),
         (holding("sentence_bert_config.json", b"[]"), {}, "sentence_bert_config.json cannot be read"),
-        (holding("1_Pooling/config.json", b"{}"), {}, "pools as this version does not: allowed is mean or cls"),
+        (holding("1_Pooling/config.json", b"{}"), {}, "pools as this version does not: allowed are mean or cls"),
         (None, {"inputs": ("pixels",)}, "takes pixels: allowed are input_ids"),
         (None, {"inputs": ("input_ids", "position_ids")}, "takes input_ids, position_ids: allowed are input_ids"),
         (None, {"num_rows": len(WORDS) - 1}, "cannot read 1 tokens"),

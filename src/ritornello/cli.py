@@ -45,9 +45,7 @@ TextModelFolder = Annotated[
 ]
 TextSimilarity = Annotated[
     float | None,
-    typer.Option(
-        "--text-similarity", help="How alike, 0 to 1, names are to what they mean; default 0.5.", min=0, max=1
-    ),
+    typer.Option("--text-similarity", help="The least cosine at which words mean a name; default 0.5.", min=0, max=1),
 ]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 

@@ -58,8 +58,6 @@ class TextModel:
                 raise ValueError(f"text model {folder} has no {path.name}: export one to ONNX with its tokenizer")
         reading = self._config("sentence_bert_config.json", Reading) or Reading()
         pooling = self._config("1_Pooling/config.json", Pooling) or Pooling(pooling_mode_mean_tokens=True)
-        if pooling.pooling_mode_mean_tokens == pooling.pooling_mode_cls_token:
-            raise ValueError(f"text model {folder} pools as this version does not: allowed is mean or cls")
         self.is_first = pooling.pooling_mode_cls_token
         self.max_tokens = max(1, min(reading.max_seq_length or MAX_TOKENS, MAX_TOKENS))
         self.tokenizer = self._open_tokenizer()
@@ -67,6 +65,8 @@ class TextModel:
         self.inputs = [one.name for one in self.session.get_inputs()]
         outputs = [one.name for one in self.session.get_outputs()]
         self.output = POOLED if POOLED in outputs else outputs[0]
+        if self.output != POOLED and pooling.pooling_mode_mean_tokens == pooling.pooling_mode_cls_token:
+            raise ValueError(f"text model {folder} pools as this version does not: allowed are mean or cls")
         self.num_dimensions = self._try()
 
     def embed(self, text: str) -> Float32:
@@ -127,10 +127,11 @@ class TextModel:
             ) from error
         try:
             tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self.max_tokens)
+            tokenizer.encode("a text longer than what is cut off")
         except Exception as error:  # the package raises nothing narrower
-            raise ValueError(f"text model {self.folder}: tokenizer.json cannot be read: {short(error)}") from error
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self.max_tokens)
+            raise ValueError(f"text model {self.folder}: tokenizer.json cannot be used: {short(error)}") from error
         return tokenizer
 
     def _open_model(self, model: Path) -> onnxruntime.InferenceSession:

@@ -12,7 +12,7 @@ from ritornello.data.sequence import encode
 from ritornello.data.sparse import sum_pairs
 from ritornello.scenes import Asked
 from ritornello.scenes.likeness import Likeness, Meant, embed_names
-from ritornello.scenes.sentences import understand
+from ritornello.scenes.sentences import MOST_EMBEDDED, understand
 from ritornello.text import TextModel
 from text_folder import write_text_model
 
@@ -81,6 +81,13 @@ def test_phrases_end_with_their_clause(wet: Facts, likeness: Likeness) -> None:
     assert [aspect.name for aspect in apart.aspects] == ["rainy", "quiet"]
     assert '"pluie" as tag rainy' in apart.in_words()
     assert '"calme" as tag quiet' in apart.in_words()
+
+
+def test_a_sentence_costs_a_bounded_time(wet: Facts, likeness: Likeness) -> None:
+    understood = understand("nothing, " * MOST_EMBEDDED + "pluie", wet, likeness)
+    assert understood.aspects == []
+    assert understood.missed[-1] == "pluie"
+    assert understand("nothing, " * (MOST_EMBEDDED - 1) + "pluie", wet, likeness).aspects[0].name == "rainy"
 
 
 def test_the_names_with_the_most_tracks_have_vectors(wet: Facts, likeness: Likeness, monkeypatch) -> None:

@@ -37,7 +37,6 @@ def config_of(token: str, *, max_examples: int) -> SchemathesisConfig:
             "seed": 1,
             "headers": {"Authorization": f"Bearer {token}"},
             "generation": {"deterministic": True, "max-examples": max_examples},
-            "phases": {"stateful": {"enabled": False}},
             "checks": {"positive_data_acceptance": {"enabled": False}},
             "dictionaries": {name.replace(".", "-"): {"values": values} for name, values in KNOWN.items()},
             "parameters": {name: {"dictionary": name.replace(".", "-"), "probability": 0.5} for name in KNOWN},
@@ -68,7 +67,7 @@ def failures_of(event: ScenarioFinished) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("asked", [12, pytest.param(400, marks=pytest.mark.soak)], indirect=True)
+@pytest.mark.parametrize("asked", [25, pytest.param(400, marks=pytest.mark.soak)], indirect=True)
 def test_every_answer_is_documented(asked: BaseSchema) -> None:
     statuses: dict[str, set[int]] = defaultdict(set)
     failures: list[str] = []
@@ -82,4 +81,4 @@ def test_every_answer_is_documented(asked: BaseSchema) -> None:
     assert event.stop_reason is StopReason.COMPLETED
     assert not failures, "\n\n".join(failures)
     operations = {operation.ok().label for operation in asked.get_all_operations()}
-    assert {name for name, seen in statuses.items() if 200 in seen} == operations - NEVER_GRANTED
+    assert {name for name, seen in statuses.items() if 200 in seen} >= operations - NEVER_GRANTED

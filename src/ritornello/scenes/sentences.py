@@ -21,6 +21,7 @@ from ritornello.schema import ERA, GENRE, LANGUAGE
 
 PLAYLIST_WEIGHT = 0.5  # a word of a title says less than a name
 LONGEST_PHRASE = 5
+MOST_EMBEDDED = 16  # phrases of one sentence: each takes milliseconds
 FEW_LETTERS = 3
 CLAUSE_ENDS = (",", ";", ":", ".", "!", "?")
 BY_NAME, BY_LIKENESS, BY_TITLE = "by name", "by likeness", "by titles of playlists"
@@ -65,11 +66,12 @@ def understand(text: str, facts: Facts, likeness: Likeness | None) -> Understood
     """Return what a sentence means."""
     aspects: list[Aspect] = []
     missed: list[str] = []
-    for phrase, named in phrases(words_of(text), facts):
+    for number, (phrase, named) in enumerate(phrases(words_of(text), facts)):
         if named:
             aspects.extend(named)
             continue
-        alike = of_likeness(" ".join(dict.fromkeys(word.said for word in phrase)), facts, likeness)
+        said = " ".join(dict.fromkeys(word.said for word in phrase))
+        alike = of_likeness(said, facts, likeness if number < MOST_EMBEDDED else None)
         titled = {word.plain: of_titles(word.plain, facts) for word in phrase}
         aspects.extend(aspect for aspect in (alike, *titled.values()) if aspect)
         if not alike:
