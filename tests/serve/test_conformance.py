@@ -1,6 +1,7 @@
 """What the service answers is what its OpenAPI document says, whatever is sent: requests of every kind, made from the document.
 
-A request may be well formed and ask for what is not there, so that it is refused: that is no failure here.
+Two things that schemathesis looks for are no failures here: a request may be well formed and ask for what is not there, so that it
+is refused; and a user needs no making, so that one who was forgotten is answered as a newcomer, and not with 404.
 """
 
 from collections import defaultdict
@@ -37,7 +38,7 @@ def config_of(token: str, *, max_examples: int) -> SchemathesisConfig:
             "seed": 1,
             "headers": {"Authorization": f"Bearer {token}"},
             "generation": {"deterministic": True, "max-examples": max_examples},
-            "checks": {"positive_data_acceptance": {"enabled": False}},
+            "checks": {name: {"enabled": False} for name in ("positive_data_acceptance", "use_after_free")},
             "dictionaries": {name.replace(".", "-"): {"values": values} for name, values in KNOWN.items()},
             "parameters": {name: {"dictionary": name.replace(".", "-"), "probability": 0.5} for name in KNOWN},
         }
