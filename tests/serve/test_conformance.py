@@ -1,7 +1,7 @@
 """What the service answers is what its OpenAPI document says, whatever is sent: requests of every kind, made from the document.
 
-Two things that schemathesis looks for are no failures here: a request may be well formed and ask for what is not there, so that it
-is refused; and a user needs no making, so that one who was forgotten is answered as a newcomer, and not with 404.
+Two things that schemathesis looks for are no failures here: a request may be well formed and ask for what is not there, so that
+it is refused; and a user needs no making, so that one who was forgotten is answered as a newcomer, and not with 404.
 """
 
 from collections import defaultdict
