@@ -9,6 +9,7 @@ import pytest
 from playlists import playlist_tables
 from ritornello.data.sources import planted
 from test_cli import FAST, run
+from text_folder import write_text_model
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,29 @@ def test_every_scene_writes_the_promised_columns(
     assert lists.columns == ["user_id", "rank", "track_id", "score", "heard", "channels", "reason"]
     assert lists["rank"].to_list() == list(range(1, len(lists) + 1))
     assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_text_model_joins_in_where_its_folder_is_named(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_text_model(tmp_path / "model")
+    asked = ("recommend", workspace, "--scene", "themed", "--theme", "calme", "-k", 4, "--text-model", folder)
+    assert run(monkeypatch, *asked) == 0
+    assert 'note: understood by likeness: "calme" as tag quiet' in capsys.readouterr().err
+    assert run(monkeypatch, *asked, "--text-similarity", 1) == 0
+    assert "nothing in the catalogue fits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("recommend", "--scene", "themed", "--theme", "calme"), ("serve",)])
+def test_a_bad_text_model_is_told_in_one_line_before_anything_starts(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *options = command
+    folder = write_text_model(tmp_path / "model", inputs=("pixels",))
+    assert run(monkeypatch, name, tmp_path / "none", *options, "--text-model", folder) == 2
+    told = capsys.readouterr().err
+    assert "takes pixels: allowed are input_ids" in " ".join(told.split())
+    assert "Traceback" not in told
 
 
 def test_the_daily_mix_is_of_the_day_in_a_time_zone(

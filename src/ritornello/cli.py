@@ -37,6 +37,16 @@ Root = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A TOML file; see configs/.")]
 Overrides = Annotated[list[str], typer.Option("--set", help="Override one value, as in rank.cuts=4; may be repeated.")]
+TextModelFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--text-model", help="For themed: a folder with a sentence-embedding model (model.onnx, tokenizer.json)."
+    ),
+]
+TextSimilarity = Annotated[
+    float | None,
+    typer.Option("--text-similarity", help="The least cosine at which words mean a name; default 0.5.", min=0, max=1),
+]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")]
 
 
@@ -296,6 +306,8 @@ def recommend(
     time_zone: Annotated[
         str, typer.Option(help="For daily_mix: whose day it is, as in Europe/Paris; default: UTC.")
     ] = "",
+    text_model: TextModelFolder = None,
+    text_similarity: TextSimilarity = None,
     out: Annotated[
         Path | None, typer.Option(help="A .parquet file or, for one list, .jspf, .m3u8, .xspf; default: print.")
     ] = None,
@@ -304,15 +316,17 @@ def recommend(
     from ritornello import listing, request
     from ritornello.scenes import Asked
     from ritornello.scenes.days import UTC_ZONE
+    from ritornello.text import open_text_model
 
     check_recommend(scene, only, familiarity)
-    given = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block, "--time-zone": time_zone}
-    listing.check_asked(scene, given | {"--hide-heard-days": hide_heard_days, "--no-explicit": not explicit})
+    given: dict[str, object] = {"--seed": seed, "--theme": theme, "--playlist": playlist, "--block": block}
+    given |= {"--time-zone": time_zone, "--hide-heard-days": hide_heard_days, "--no-explicit": not explicit}
+    listing.check_asked(scene, given | {"--text-model": text_model})
     if out is not None:
         listing.check_out(out, is_one=users is None, scene=scene, playlist=playlist)
         check_target("--out", out)
     rules = listing.read_rules(block, hide_heard_days, explicit=explicit)
-    served = request.open_workspace(Workspace(root))
+    served = request.open_workspace(Workspace(root), open_text_model(text_model, text_similarity))
     user_ids = who_asks(served.prepared, user, users, is_for_all=scene in listing.FOR_ALL, has_seeds=bool(seed))
     user_U = rows_of(user_ids, served.prepared.user_ids)
     at_ms = request.newest_moment(served.prepared) if at is None else parse_moment(at)
@@ -324,6 +338,7 @@ def recommend(
     if scene != "none":
         asked = Asked(
             facts=served.facts,
+            likeness=served.likeness,
             rules=rules,
             seeds=tuple(seed),
             theme=theme,
@@ -421,11 +436,14 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 8765,
     workers: Annotated[int, typer.Option(help="Processes that share the port.", min=1, max=MAX_WORKERS)] = 1,
+    text_model: TextModelFolder = None,
+    text_similarity: TextSimilarity = None,
 ) -> None:
-    """Serve slates and take events over HTTP; the address /docs describes every route."""
+    """Serve slates and take events over HTTP; the address /openapi.json describes every route."""
     from ritornello.serve.run import serve as run
+    from ritornello.text import open_text_model
 
-    run(root, host=host, port=port, workers=workers)
+    run(root, host=host, port=port, workers=workers, text_model=open_text_model(text_model, text_similarity))
 
 
 @app.command()

@@ -9,6 +9,15 @@ from numpy.typing import NDArray
 from ritornello.contracts import Float32
 
 
+def open_session(model: bytes | str) -> onnxruntime.InferenceSession:
+    """Open a model by its bytes, or by its path where it lies in more than one file."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 class Model:
     """An ONNX model with named inputs and one output."""
 
@@ -18,11 +27,7 @@ class Model:
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
         """Return the session, opened when it is first needed."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+        return open_session(self.content)
 
     def __call__(self, **inputs: NDArray[np.generic]) -> Float32:
         """Run the model."""

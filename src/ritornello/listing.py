@@ -34,7 +34,12 @@ from ritornello.schema import (
 
 SUFFIXES = (".parquet", *FORMATS)
 FOR_ALL = ("similar", "playlists", "themed")  # scenes that also answer nobody in particular
-ONLY_FOR = {"--theme": ("themed",), "--playlist": ("playlists",), "--time-zone": ("daily_mix",)}
+ONLY_FOR = {
+    "--theme": ("themed",),
+    "--text-model": ("themed",),
+    "--playlist": ("playlists",),
+    "--time-zone": ("daily_mix",),
+}
 
 
 def check_asked(scene: str, given: Mapping[str, object]) -> None:

@@ -21,6 +21,7 @@ from ritornello.pipeline import Pipeline, batches
 from ritornello.reasons import explain_slate, in_words
 from ritornello.rerank.rules import Rules
 from ritornello.scenes import NOTHING, Asked, Scene, as_ruled
+from ritornello.scenes.likeness import Likeness, embed_names
 from ritornello.scenes.onboarding import answer
 from ritornello.scenes.plain import Plain
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig, RankedPlaylists
@@ -37,14 +38,16 @@ from ritornello.schema import (
     TRACK_IDX,
     USER_ID,
 )
+from ritornello.text import TextModel
 
 
 @dataclass(frozen=True)
 class Served:
-    """An opened workspace: prepared arrays, the served bundle, and what scenes read of the catalogue."""
+    """An opened workspace: prepared arrays, the served bundle, and what scenes read of the catalogue, by a text model too."""
 
     prepared: Prepared
     bundle: Bundle
+    likeness: Likeness | None = None
 
     @cached_property
     def facts(self) -> Facts:
@@ -52,14 +55,15 @@ class Served:
         return of_catalogue(self.prepared.tracks, self.prepared.knowledge.graph)
 
 
-def open_workspace(workspace: Workspace) -> Served:
+def open_workspace(workspace: Workspace, text_model: TextModel | None = None) -> Served:
     """Open what is needed to answer requests.
 
     Raises:
         ValueError: when the workspace is not prepared or has no bundle that fits.
     """
     prepared = load_prepared(workspace)
-    return Served(prepared, load_current(workspace, prepared))
+    served = Served(prepared, load_current(workspace, prepared))
+    return served if text_model is None else replace(served, likeness=embed_names(text_model, served.facts))
 
 
 def newest_moment(prepared: Prepared) -> int:
@@ -88,7 +92,7 @@ def recommend(
     def history_at(moment: int) -> History:
         return encode(served.prepared.sequences, user_U, np.full(len(user_U), moment, np.int64))
 
-    asked = asked or Asked(facts=served.facts)
+    asked = asked or Asked(facts=served.facts, likeness=served.likeness)
     return recommend_from(
         served.bundle.pipeline, history_at, k, at=at, scene=scene, only=only, settings=settings, asked=asked
     )

@@ -6,10 +6,11 @@ import sqlite3
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import Request
 
 from ritornello.artifacts import Workspace
 from ritornello.serve import limits
-from ritornello.serve.limits import MAX_BODY, limited
+from ritornello.serve.limits import MAX_BODY, Limits, limited
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.routes import slates
 from ritornello.serve.tokens import give_token
@@ -66,7 +67,9 @@ def test_what_is_no_json_is_one_line(client, body):
 
 
 def test_unknown_paths_and_methods_are_one_line(client):
-    assert client.get("/v2/recommend").json() == {"error": "Not Found"}
+    nowhere = client.get("/v2/recommend")
+    assert nowhere.status_code == 404
+    assert nowhere.json() == {"error": "there is no such path: allowed are those of /openapi.json"}
     assert client.put("/v1/events").status_code == 405
 
 
@@ -105,3 +108,19 @@ def test_too_many_waiting_requests_are_sent_away(client: TestClient):
     client.app.state.service.num_waiting = 10_000
     answer = client.post("/v1/recommend", json={"user_id": "newcomer"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_who_goes_away_while_sending_is_no_mistake_of_ours(client, caplog):
+    async def app(scope, receive, send):
+        await Request(scope, receive).body()
+
+    async def gone():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError("there is nobody to answer")
+
+    service = client.app.state.service
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"127.0.0.1")]}
+    asyncio.run(Limits(app, metrics=service.metrics, access=service.access)(scope, gone, send))
+    assert not caplog.records

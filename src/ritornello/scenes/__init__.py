@@ -15,6 +15,7 @@ from ritornello.pipeline import Pipeline
 from ritornello.rerank.rules import Rules, in_force
 from ritornello.rerank.standing import StandingRules, together
 from ritornello.scenes.days import UTC_ZONE
+from ritornello.scenes.likeness import Likeness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +24,7 @@ class Asked:
 
     `seeds` are ids of tracks, artists or albums, with their kind where that is not plain (`artist:7`); `playlist` is the id
     of the one to go on with. `picks` are like seeds: what the listener once picked to begin with. `standing` is what the
-    listener has ruled for good; `as_ruled` puts it into the `rules`.
+    listener has ruled for good; `as_ruled` puts it into the `rules`. `likeness` tells, where it is there, what no name is.
     """
 
     facts: Facts = field(default_factory=Facts)
@@ -34,6 +35,7 @@ class Asked:
     picks: tuple[str, ...] = ()
     theme: str = ""
     playlist: str = ""
+    likeness: Likeness | None = None
 
 
 NOTHING = Asked()

@@ -4,7 +4,7 @@ Its promise: at most LONGEST distinct tracks that fit the theme, those that fit 
 an artist (unless the theme is an artist), in an order in which tracks follow well from each other; nothing the user
 dislikes or blocks. The same request gives the same list; nobody in particular gets what people play most of the theme.
 Where nothing fits, the user's ranked list stands in; where few tracks fit, the list is short; words that nothing is
-called are left out. All of it is told in the note.
+called, or like, are left out. All of it is told in the note, and what a sentence was understood as.
 """
 
 from typing import Annotated
@@ -66,7 +66,7 @@ class Themed:
 
     def _playlist(self, pipeline: Pipeline, history: History, k: int, asked: Asked) -> Slate:
         """Return one user's playlist, padded to `k`."""
-        theme = find_theme(asked.theme, asked.facts, history)
+        theme = find_theme(asked.theme, asked.facts, history, asked.likeness)
         track_N = theme.track_N if theme else np.zeros(0, np.int32)
         if theme is None or not (track_N < len(pipeline.stats.value_TF)).any():
             slate, told = plain(pipeline, history, ORIGIN, self.config.pool), NOTHING_FITS

@@ -11,21 +11,28 @@ from fastapi import FastAPI
 from ritornello.artifacts import Workspace
 from ritornello.serve import openapi, refusals
 from ritornello.serve.access import LOOPBACK
-from ritornello.serve.environment import HOST, ROOT, log_to_stderr
+from ritornello.serve.environment import HOST, ROOT, TEXT_MODEL, TEXT_SIMILARITY, log_to_stderr
 from ritornello.serve.limits import Limits
 from ritornello.serve.routes import catalogue, events, ops, rules, slates, users
 from ritornello.serve.service import Service, open_service, utc_ms
+from ritornello.text import TextModel
 
 DESCRIPTION = "From a listening log to recommendations that answer the next skip. Moments are UTC milliseconds."
 
 
-def create_app(root: Path, *, host: str = "127.0.0.1", clock: Callable[[], int] = utc_ms) -> FastAPI:
+def create_app(
+    root: Path,
+    *,
+    host: str = "127.0.0.1",
+    clock: Callable[[], int] = utc_ms,
+    text_model: TextModel | None = None,
+) -> FastAPI:
     """Open a workspace and return the application that serves it.
 
     Raises:
         ValueError: when the workspace has nothing to serve.
     """
-    service = open_service(Workspace(root), is_loopback=host in LOOPBACK, clock=clock)
+    service = open_service(Workspace(root), is_loopback=host in LOOPBACK, clock=clock, text_model=text_model)
     app = FastAPI(
         title="Ritornello",
         version=version("ritornello"),
@@ -58,4 +65,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_worker() -> FastAPI:
     """Return the application of a worker process."""
     log_to_stderr()
-    return create_app(Path(os.environ[ROOT]), host=os.environ[HOST])
+    text_model = None
+    if TEXT_MODEL in os.environ:
+        text_model = TextModel(Path(os.environ[TEXT_MODEL]), float(os.environ[TEXT_SIMILARITY]))
+    return create_app(Path(os.environ[ROOT]), host=os.environ[HOST], text_model=text_model)

@@ -24,6 +24,7 @@ def asked_of(ask: Ask, snapshot: Snapshot, live: LiveUser, at: int) -> Asked:
     moment = at if ask.scene == "none" else scenes.make(ask.scene, settings_of(ask)).moment(at, zone)
     return Asked(
         facts=snapshot.served.facts,
+        likeness=snapshot.served.likeness,
         rules=leaning(ask.rules, of_session(live, moment)),
         standing=live.profile.rules,
         seeds=tuple(ask.seeds),

@@ -65,7 +65,7 @@ class SlateTrack(Struct, frozen=True, kw_only=True):
 
 
 class SlateAnswer(Struct, frozen=True, kw_only=True):
-    """A slate; `notes` say where it is less than was asked for."""
+    """A slate; `notes` say where it is less than was asked for, and what a theme was understood as."""
 
     request_id: str
     user_id: str

@@ -13,6 +13,7 @@ from threading import Event, Lock, Thread
 from ritornello.artifacts import Workspace
 from ritornello.data.prepare import STATS_FILE
 from ritornello.serve.snapshot import Snapshot, open_snapshot
+from ritornello.text import TextModel
 
 PERIOD_S = 0.2
 
@@ -24,12 +25,15 @@ logger = logging.getLogger(__name__)
 class Follower:
     """Holds the snapshot of the moment and looks after a newer one."""
 
-    def __init__(self, workspace: Workspace, told: Callable[[Snapshot, str | None], None]) -> None:
+    def __init__(
+        self, workspace: Workspace, told: Callable[[Snapshot, str | None], None], text_model: TextModel | None = None
+    ) -> None:
         self.workspace = workspace
+        self.text_model = text_model
         self.told = told
         self.refused: str | None = None
         self._mark = self._look()
-        self._snapshot = open_snapshot(workspace)
+        self._snapshot = open_snapshot(workspace, text_model)
         self._lock = Lock()
         self._stop = Event()
         self._thread = Thread(target=self._watch, name="follow-bundles", daemon=True)
@@ -57,7 +61,7 @@ class Follower:
                 return
             started = time.perf_counter()
             try:
-                snapshot = open_snapshot(self.workspace)
+                snapshot = open_snapshot(self.workspace, self.text_model)
                 if self._look() != mark:
                     return  # files changed while they were read: the next look reads them again
                 self._mark = mark

@@ -11,6 +11,7 @@ import traceback
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ritornello.serve.access import LOOPBACK, Access
@@ -49,6 +50,8 @@ class Limits:
                 await self.app(scope, limited(receive), counted)
             else:
                 await problem(*refused)(scope, receive, counted)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception as error:  # noqa: BLE001  # a mistake of our own: its place is logged, what was asked is not
             place = "".join(traceback.format_tb(error.__traceback__))
             logger.error("a request failed with %s\n%s", type(error).__name__, place)

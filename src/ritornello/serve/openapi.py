@@ -16,6 +16,7 @@ REFUSALS = {
     401: "A token is needed.",
     403: "The token, the host or the origin does not allow it.",
     404: "There is no such thing.",
+    405: "The path does not take the method.",
     408: "The body came too slowly.",
     409: "The state of the workspace does not allow it.",
     413: "The body is too large.",
@@ -39,12 +40,16 @@ def described(
     answer: type[msgspec.Struct], *, body: type[msgspec.Struct] | None = None, refusals: Sequence[int] = ()
 ) -> Described:
     """Describe a route by its bodies and by the refusals that not every route has."""
-    responses: dict[int | str, dict[str, object]] = {200: content(answer, "The answer.")}
-    responses |= {status: content(Problem, REFUSALS[status]) for status in sorted({*ALWAYS, *refusals})}
+    responses: dict[int | str, dict[str, object]] = {200: content(answer, "The answer."), **refused(*refusals)}
     extra: dict[str, object] = {}
     if body is not None:
         extra["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(body)}}}
     return {"response_class": Response, "responses": responses, "openapi_extra": extra}
+
+
+def refused(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """Describe the refusals that every route has, and those beside them."""
+    return {status: content(Problem, REFUSALS[status]) for status in sorted({*ALWAYS, *statuses})}
 
 
 def content(body: type[msgspec.Struct], description: str) -> dict[str, object]:
@@ -67,8 +72,10 @@ def document(app: FastAPI) -> Schema:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         }
         made["security"] = [{}, {"token": []}]
-        for path in made["paths"].values():
-            for operation in path.values():
+        for path, operations in made["paths"].items():
+            for operation in operations.values():
                 operation["responses"].pop("422", None)  # what cannot be read is refused with 400 here
+                if "{" in path:  # an id with a line break makes a path that leads nowhere
+                    operation["responses"].setdefault("404", content(Problem, REFUSALS[404]))
         app.openapi_schema = made
     return app.openapi_schema

@@ -40,10 +40,23 @@ async def bad_parameter(_: Request, error: Exception) -> Response:
     return problem(400, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
 
 
-async def not_found(_: Request, error: Exception) -> Response:
+async def not_found(request: Request, error: Exception) -> Response:
     """Answer an unknown path or a method that it does not have."""
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = "there is no such path: allowed are those of /openapi.json"
+    elif error.status_code == 405:
+        headers["Allow"] = allowed_methods(request) or headers["Allow"]
+        message = f"{request.method} is no method of this path: allowed are {headers['Allow']}"
+    return problem(error.status_code, message, headers)
+
+
+def allowed_methods(request: Request) -> str:
+    """Return all documented methods of a path, each of which is a route of its own; nothing where it is not documented."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    return ", ".join(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
 
 
 async def disk_failed(_: Request, error: Exception) -> Response:

@@ -10,15 +10,17 @@ from fastapi import FastAPI
 from ritornello.artifacts import Workspace
 from ritornello.request import open_workspace
 from ritornello.serve.access import LOOPBACK
-from ritornello.serve.environment import HOST, ROOT, SHARED_METRICS, log_to_stderr
+from ritornello.serve.connections import Connection
+from ritornello.serve.environment import HOST, ROOT, SHARED_METRICS, TEXT_MODEL, TEXT_SIMILARITY, log_to_stderr
 from ritornello.serve.tokens import has_tokens
+from ritornello.text import TextModel
 
 KEEP_ALIVE_S = 30
 STOP_S = 10
 MAX_CONNECTIONS = 1_000
 
 
-def serve(root: Path, *, host: str, port: int, workers: int) -> None:
+def serve(root: Path, *, host: str, port: int, workers: int, text_model: TextModel | None = None) -> None:
     """Serve until a signal ends it.
 
     Raises:
@@ -32,11 +34,13 @@ def serve(root: Path, *, host: str, port: int, workers: int) -> None:
     if workers == 1:
         from ritornello.serve.app import create_app
 
-        run(create_app(root, host=host), host=host, port=port)
+        run(create_app(root, host=host, text_model=text_model), host=host, port=port)
         return
     open_workspace(Workspace(root))  # what is wrong is told once, before any worker starts
     with tempfile.TemporaryDirectory(prefix="ritornello-metrics-") as shared:
         os.environ |= {SHARED_METRICS: shared, ROOT: str(root.resolve()), HOST: host}
+        if text_model is not None:
+            os.environ |= {TEXT_MODEL: str(text_model.folder.resolve()), TEXT_SIMILARITY: str(text_model.similarity)}
         run("ritornello.serve.app:create_worker", host=host, port=port, workers=workers)
 
 
@@ -48,6 +52,7 @@ def run(app: FastAPI | str, *, host: str, port: int, workers: int = 1) -> None:
         host=host,
         port=port,
         workers=workers,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

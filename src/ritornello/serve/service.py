@@ -18,6 +18,7 @@ from ritornello.serve.metrics import Metrics
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.state import State
 from ritornello.serve.state.sqlite import STATE_FILE, SQLiteState
+from ritornello.text import TextModel
 
 MAX_WAITING = 200  # slates asked for and not yet answered, in one process
 
@@ -64,14 +65,20 @@ def utc_ms() -> int:
     return int(time.time() * 1000)
 
 
-def open_service(workspace: Workspace, *, is_loopback: bool, clock: Callable[[], int] = utc_ms) -> Service:
+def open_service(
+    workspace: Workspace,
+    *,
+    is_loopback: bool,
+    clock: Callable[[], int] = utc_ms,
+    text_model: TextModel | None = None,
+) -> Service:
     """Load what is served and open the live state.
 
     Raises:
         ValueError: when the workspace has nothing to serve, or its live state is damaged.
     """
     metrics = Metrics()
-    follower = Follower(workspace, metrics.serving)
+    follower = Follower(workspace, metrics.serving, text_model)
     state = SQLiteState(workspace.root / STATE_FILE)
     return Service(
         workspace=workspace,

@@ -17,6 +17,7 @@ from ritornello.contracts import Int32
 from ritornello.pipeline import Pipeline
 from ritornello.schema import ARTIST_NAME, PADDING, TITLE, TRACK_MS
 from ritornello.serve.stages import timed
+from ritornello.text import TextModel
 
 NEWCOMERS = 2**30  # rows that newcomers are spread over, behind those of the log
 
@@ -102,13 +103,13 @@ class Snapshot:
         return np.where(row_E == PADDING, np.nan, known.fill_null(np.nan).to_numpy())
 
 
-def open_snapshot(workspace: Workspace) -> Snapshot:
+def open_snapshot(workspace: Workspace, text_model: TextModel | None = None) -> Snapshot:
     """Load what the workspace serves now.
 
     Raises:
         ValueError: when it is not prepared, or has no bundle that fits.
     """
-    served = request.open_workspace(workspace)
+    served = request.open_workspace(workspace, text_model)
     prepared = served.prepared
     bundle = replace(served.bundle, pipeline=timed(served.bundle.pipeline))
     return Snapshot(

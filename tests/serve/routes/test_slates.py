@@ -3,10 +3,14 @@
 import numpy as np
 import polars as pl
 import pytest
+from fastapi.testclient import TestClient
 
 from ritornello import request
 from ritornello.artifacts import Workspace
 from ritornello.data.ids import rows_of
+from ritornello.serve.app import create_app
+from ritornello.text import TextModel
+from text_folder import write_text_model
 
 USER = "favourite-user"
 
@@ -139,3 +143,14 @@ def test_impressions_of_a_stream_carry_their_propensity(client):
     kept = client.get(f"/v1/users/{USER}/export").json()["events"]
     told = {event["track_id"]: event["propensity"] for event in kept if event["action"] == "impression"}
     assert told == {track["track_id"]: pytest.approx(track["propensity"]) for track in fm["tracks"]}
+
+
+def test_themes_are_understood_by_the_text_model_of_the_service_after_a_swap_too(root, clock, tmp_path):
+    text_model = TextModel(write_text_model(tmp_path / "model"))
+    with TestClient(create_app(root, clock=clock, text_model=text_model), base_url="http://127.0.0.1") as client:
+        slate = ask(client, scene="themed", theme="bravo", k=3)
+        assert 'understood by likeness: "bravo" as genre B' in slate["notes"][0]
+        before = client.app.state.service.follower.current()
+        assert client.post(f"/v1/bundles/{before.version}/publish").status_code == 200
+        assert client.app.state.service.follower.current() is not before
+        assert tracks(ask(client, scene="themed", theme="bravo", k=3)) == tracks(slate)

@@ -1,5 +1,7 @@
 """Users: what is known of them comes out whole, and goes whole."""
 
+import pytest
+
 
 def test_a_user_gets_back_the_log_and_what_happened_since(client, world, clock):
     client.post("/v1/events", json={"user_id": "pair-1", "track_id": "favourite", "at": clock.now})
@@ -54,3 +56,17 @@ def test_an_id_may_hold_a_slash(client):
     client.post("/v1/events", json={"user_id": "a/b", "track_id": "c/d"})
     assert len(client.get("/v1/users/a%2Fb/export").json()["events"]) == 1
     assert client.get("/v1/tracks/c%2Fd").json()["error"].startswith("unknown track 'c/d'")
+
+
+@pytest.mark.parametrize(("beneath", "allowed"), [("rules", "GET, PUT"), ("export", "GET")])
+def test_deleting_what_stands_beneath_a_user_forgets_nobody(client, beneath, allowed):
+    client.post("/v1/events", json={"user_id": f"a/{beneath}", "track_id": "favourite"})
+    refused = client.delete(f"/v1/users/a/{beneath}")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
+    assert len(client.get(f"/v1/users/a/{beneath}/export").json()["events"]) == 1
+
+
+def test_a_method_that_a_path_does_not_take_is_answered_with_those_that_it_does(client):
+    refused = client.patch("/v1/users/a/rules")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, PUT")
+    assert client.post("/openapi.json").headers["Allow"] == "GET, HEAD"

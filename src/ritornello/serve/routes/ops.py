@@ -6,7 +6,7 @@ from ritornello import bundle
 from ritornello.bundle import current_version, list_bundles
 from ritornello.serve.bodies import BundleAnswer, BundlesAnswer, Health, Ready
 from ritornello.serve.metrics import CONTENT_TYPE
-from ritornello.serve.openapi import described
+from ritornello.serve.openapi import described, refused
 from ritornello.serve.parameters import Version
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import Service, TheService
@@ -36,7 +36,7 @@ async def ready(service: TheService) -> Response:
     )
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **refused()})
 async def metrics(request: Request, service: TheService) -> Response:
     """Return the numbers for Prometheus."""
     service.access.check(request)

@@ -22,6 +22,10 @@ from ritornello.serve.wire import read, written
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 USER = msgspec.json.Decoder(UserBody)
+BENEATH = {
+    "/rules": "GET, PUT",
+    "/export": "GET",
+}  # what stands beneath a user's path and is no user, though an id may have slashes
 
 
 @router.post("", **described(UserAnswer, body=UserBody))
@@ -50,10 +54,15 @@ async def export(request: Request, service: TheService, user_id: UserId) -> Resp
     return written(await service.compute(lambda: exported(service.state, snapshot, user_id)))
 
 
-@router.delete("/{user_id:path}", **described(Removed))
+@router.delete("/{user_id:path}", **described(Removed, refusals=(405,)))
 async def forget(request: Request, service: TheService, user_id: UserId) -> Response:
     """Delete a user's live events, rules and tokens, and let their log count no more."""
     service.access.check(request, user_id)
+    for ending, methods in BENEATH.items():
+        if user_id.endswith(ending):
+            raise RefusedError(
+                405, f"DELETE of a path that ends in {ending}: allowed are {methods}", {"Allow": methods}
+            )
     return written(Removed(removed=await asyncio.wrap_future(service.state.forget(user_id))))
 
 
