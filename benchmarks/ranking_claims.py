@@ -1,4 +1,4 @@
-"""What one more act does to a score: skips that are older and newer, loops that please and then tire..
+"""What one more act does to a score: skips that are older and newer, loops that please and then tire.
 
     ritornello train WS --set rank.model=multipath && python benchmarks/ranking_claims.py WS --json claims.json
 
