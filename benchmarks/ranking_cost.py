@@ -28,7 +28,7 @@ from ritornello.data.rank_inputs import Arrays
 from ritornello.data.scaling import Bins, Scaling
 from ritornello.inference import Model
 from ritornello.nn.rank_batches import as_tensors
-from ritornello.nn.rank_export import export, traced_by
+from ritornello.nn.rank_export import export
 from ritornello.nn.rank_training import make
 from ritornello.nn.rankers.shape import Shape
 from ritornello.rank import Examples
@@ -148,7 +148,7 @@ def prepared(
     torch.manual_seed(0)
     module = make(ranker.architecture, ranker.config, shape).eval()
     started = perf_counter()
-    ranker.model = Model(export(module, as_tensors(arrays_of(ranker, batch)), key=(name, *traced_by(ranker.config))))
+    ranker.model = Model(export(module, as_tensors(arrays_of(ranker, batch))))
     exported = perf_counter()
     assert ranker.model.session
     figures = {

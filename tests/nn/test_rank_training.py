@@ -68,7 +68,7 @@ def examples(seed: int = 0) -> Examples:
 
 @pytest.fixture(autouse=True)
 def _untraced(monkeypatch):
-    monkeypatch.setattr(rank_training, "export", lambda module, inputs, key: b"")
+    monkeypatch.setattr(rank_training, "export", lambda module, inputs: b"")
 
 
 def train(of: Examples, ranker: type[MeanPool] | type[DIEN] = MeanPool, **settings: object) -> Fitted:

@@ -25,7 +25,9 @@ def grown(leaves: int, *, unknown: bool = False, trees: int = 12, seed: int = 0)
 def test_it_says_what_lightgbm_says(leaves):
     booster, feature_RF = grown(leaves)
     assert max(tree["num_leaves"] for tree in booster.dump_model()["tree_info"]) == leaves
-    np.testing.assert_allclose(Forest([booster], [1.0])(feature_RF), booster.predict(feature_RF), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        Forest([booster], [1.0])(feature_RF), booster.predict(feature_RF), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -33,7 +35,9 @@ def test_the_unknown_goes_where_lightgbm_sends_it(learned):
     booster, feature_RF = grown(8, unknown=learned)
     feature_RF = feature_RF.copy()
     feature_RF[::3, 1], feature_RF[::5, 4] = np.nan, np.nan
-    np.testing.assert_allclose(Forest([booster], [1.0])(feature_RF), booster.predict(feature_RF), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        Forest([booster], [1.0])(feature_RF), booster.predict(feature_RF), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_boosters_of_different_sizes_are_weighed_and_added():

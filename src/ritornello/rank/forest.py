@@ -1,8 +1,9 @@
 """Many small trees at once, without walking down any of them (QuickScorer: Lucchese et al. 2015).
 
-Leaves are numbered from the left. A split that sends a row to the right rules out all leaves on its left; the row falls into the
-first leaf that no split has ruled out. So a split is one comparison and one mask of bits, which numpy does for all rows and trees
-together, where LightGBM walks down one tree after the other. T trees, S splits and L leaves of the largest, R rows, F features.
+Leaves are numbered from the left. A split that sends a row to the right rules out all leaves on its left; the row falls into
+the first leaf that no split has ruled out. So a split is one comparison and one mask of bits, which numpy does for all rows and
+trees together, where LightGBM walks down one tree after the other. T trees, S splits and L leaves of the largest, R rows,
+F features.
 """
 
 import lightgbm
@@ -46,7 +47,9 @@ class Forest:
         number, width = len(trees), max((len(leaves) for leaves, _ in flat), default=1)
         self.leaf_TL = np.zeros((number, width))
         self.feature_ST = np.zeros((width - 1, number), np.int32)
-        self.threshold_ST1 = np.full((width - 1, number, 1), np.inf, np.float32)  # splits that are not there send none right
+        self.threshold_ST1 = np.full(
+            (width - 1, number, 1), np.inf, np.float32
+        )  # splits that are not there send none right
         self.unknown_is_right_ST1 = np.zeros((width - 1, number, 1), bool)
         self.mask_ST1 = np.zeros((width - 1, number, 1), np.min_scalar_type((1 << width) - 1))
         for place, ((leaves, splits), (_, scale)) in enumerate(zip(flat, trees, strict=True)):
