@@ -78,7 +78,7 @@ class Clock:
 def invent(number: int, rng: np.random.Generator) -> RankBatch:
     """Return one request of a long-standing user."""
     actions = [Action.PLAY] * 2 * LENGTHS["play"]
-    actions += [action for _, (action, *_) in ACTIONS.items() for _ in range(LENGTHS["like"])]
+    actions += [ACTIONS[name][0] for name in ("like", "add", "share", "search") for _ in range(LENGTHS[name])]
     action_L = rng.permutation(np.array(actions, np.int8))
     length = len(action_L)
     at_L = 1_600_000_000_000 + np.cumsum(rng.integers(1, 200, length)) * ONE_MINUTE_MS
