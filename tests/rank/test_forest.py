@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ritornello.rank.forest import Forest, below
+from ritornello.rank.trees import Trees, TreesConfig
 
 ROWS, FEATURES = 1200, 6
 
@@ -58,3 +59,9 @@ def test_a_threshold_divides_numbers_of_single_precision_as_before():
         near = np.float32(min(threshold, 3e38))
         around = np.array([np.nextafter(near, np.float32(-np.inf)), near, np.nextafter(near, np.float32(np.inf))])
         assert ((around > below(threshold)) == (around.astype(np.float64) > threshold)).all()
+
+
+@pytest.mark.parametrize("leaves", [1, 65])
+def test_a_tree_has_at_least_two_leaves_and_no_more_than_a_mask_has_bits(leaves):
+    with pytest.raises(ValueError, match=f"num_leaves: found {leaves}; allowed are 2 to 64"):
+        Trees(TreesConfig(num_leaves=leaves))

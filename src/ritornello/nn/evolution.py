@@ -48,7 +48,7 @@ class Walk(nn.Module):
 
     def states(self, input_BLE: Tensor, hold_BNL: Tensor) -> Iterator[Tensor]:
         """Yield the state after each event [B, N, E]."""
-        state_BNE = torch.zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
+        state_BNE = hold_BNL.new_zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
         inputs, holds = torch.split(self.from_input(input_BLE), 1, dim=1), torch.split(hold_BNL, 1, dim=2)
         for input_B1E3, hold_BN1 in zip(inputs, holds, strict=True):
             update_BNE, new_BNE = gru_cell(input_B1E3, state_BNE, self.weight, self.bias)

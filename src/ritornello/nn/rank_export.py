@@ -1,7 +1,7 @@
 """Export of the sequence rankers to ONNX, in a second: their graphs are traced anew with every training.
 
-The older of torch's exporters writes down what is computed for one batch. The newer one reasons about every size as well, and
-took one to several minutes for the same graph.
+The older of torch's exporters writes down what is computed for one batch. The newer one reasons about every size as well, which
+takes forty times as long.
 """
 
 import warnings

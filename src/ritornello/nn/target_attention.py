@@ -91,19 +91,18 @@ class TargetAttention(nn.Module):
         self.scale = width**-0.5
 
     def offer(self, event_BLE: Tensor) -> Tensor:
-        """Return what an event brings, side by side [B, L, 2 E + 1 + S]: key, value, bias, and what it counts to be the same.
+        """Return key, value and bias of every event, and how much each way to be the same counts [B, L, 2 E + 1 + S].
 
-        Queries are multiplied into the keys, of which there are fewer than candidates.
+        The weights of the queries are in the keys: there are fewer events than candidates.
         """
-        width = len(self.nothing)
+        width, zeros = len(self.nothing), self.nothing.new_zeros
         key_EE = self.scale * self.event_key.weight.T @ self.query.weight
-        weight = torch.cat([key_EE, self.value.weight.T, self.bias.weight.T, torch.zeros(width, len(self.same))], dim=1)
-        constant = torch.cat([torch.zeros(2 * width), self.bias.bias, self.same])
-        return event_BLE @ weight + constant
+        weight = torch.cat([key_EE, self.value.weight.T, self.bias.weight.T, zeros(width, len(self.same))], dim=1)
+        return event_BLE @ weight + torch.cat([zeros(2 * width), self.bias.bias, self.same])
 
     def offer_nothing(self) -> Tensor:
-        """Return what the event brings that is always there: nobody asks for it more than for any other."""
-        return torch.cat([torch.zeros(len(self.nothing)), self.nothing, torch.zeros(1 + len(self.same))])
+        """Return the same of the event that is always there [2 E + 1 + S]: every candidate asks for it with 0."""
+        return nn.functional.pad(self.nothing, (len(self.nothing), 1 + len(self.same)))
 
 
 def attend(
@@ -119,20 +118,17 @@ def attend(
     """
     pairs = zip(attentions, event_BLE, strict=True)
     offer_BMX = joined([part.offer(events) for part, events in pairs], [part.offer_nothing() for part in attentions])
-    width = target_BNE.shape[2]
-    key_BEM = offer_BMX[:, :, :width].transpose(1, 2)
-    row_BXM = offer_BMX[:, :, 2 * width :].transpose(1, 2)
-    logit_BNM = target_BNE @ key_BEM + row_BXM[:, :1].masked_fill(~is_there_BM[:, None], MASKED)
-    for space, same_BNM in enumerate(same_SBNM, 1):
-        logit_BNM = logit_BNM + row_BXM[:, space : space + 1] * same_BNM
-    found_BNE, nothing_BN1, start = [], [], 0
-    for events in event_BLE:
-        part = slice(start, start + 1 + events.shape[1])
-        share_BNL = torch.softmax(logit_BNM[:, :, part], dim=2)
-        found_BNE.append(share_BNL @ offer_BMX[:, part, width : 2 * width])
-        nothing_BN1.append(share_BNL[:, :, :1])
-        start = part.stop
-    return found_BNE, -torch.log(torch.cat(nothing_BN1, dim=2).clamp(min=LEAST_SHARE))
+    width, lengths = target_BNE.shape[2], [1 + events.shape[1] for events in event_BLE]
+    key_BME, value_BME, row_BMX = torch.split(offer_BMX, [width, width, 1 + len(same_SBNM)], dim=2)
+    bias_B1M, *weight_SB1M = torch.split(row_BMX.transpose(1, 2), 1, dim=1)
+    logit_BNM = target_BNE @ key_BME.transpose(1, 2) + bias_B1M.masked_fill(~is_there_BM[:, None], MASKED)
+    for weight_B1M, same_BNM in zip(weight_SB1M, same_SBNM, strict=True):
+        logit_BNM = logit_BNM + weight_B1M * same_BNM
+    share_BNL = [torch.softmax(part_BNL, dim=2) for part_BNL in torch.split(logit_BNM, lengths, dim=2)]
+    values = torch.split(value_BME, lengths, dim=1)
+    found_BNE = [part_BNL @ value_BLE for part_BNL, value_BLE in zip(share_BNL, values, strict=True)]
+    nothing_BNG = torch.cat([part_BNL[:, :, :1] for part_BNL in share_BNL], dim=2)
+    return found_BNE, -torch.log(nothing_BNG.clamp(min=LEAST_SHARE))
 
 
 class Tower(nn.Module):

@@ -9,14 +9,16 @@ import torch
 from nn.rankers.invented import SHAPE, answer, invent, make
 from ritornello.data.behaviour import AGE, BACK
 from ritornello.data.outcomes import OUTCOMES
-from ritornello.nn.rankers.multipath import SHORT_SESSIONS, Chain, Interests, Read, Spaces
+from ritornello.nn.rankers.multipath import SHORT_SESSIONS, Chain, Interests, Read, SpacesPath
 
 
 def read_of(module: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Read:
     return Read(inputs, module.encoders, module.target)
 
 
-def plain_spaces(path: Spaces, inputs: dict[str, torch.Tensor], context_F: np.ndarray, candidate: int) -> np.ndarray:
+def plain_spaces(
+    path: SpacesPath, inputs: dict[str, torch.Tensor], context_F: np.ndarray, candidate: int
+) -> np.ndarray:
     """Return what the path says of a candidate of the first row, space by space and play by play."""
     weight = {name: value.detach().double().numpy() for name, value in path.state_dict().items()}
     array = {name: value[0].double().numpy() for name, value in inputs.items()}
@@ -69,6 +71,13 @@ def test_the_short_term_is_three_sessions_and_the_long_term_everything():
         assert (moved_BSLW[0, :, -1, 0] > 0).all() == counts
         assert not moved_BSLW[0, :, :-1, 0].any()
         torch.testing.assert_close(moved_BSLW[..., 1], usual_BSLW[..., 1])
+
+
+def test_no_look_is_too_sharp():
+    module, inputs = make("multipath"), invent()
+    with torch.no_grad():
+        module.paths["spaces"].sharpness.fill_(1e4)
+    assert torch.isfinite(answer(module, inputs)).all()
 
 
 def test_both_gates_of_the_spaces_are_1_on_average():

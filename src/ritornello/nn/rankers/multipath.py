@@ -56,15 +56,15 @@ class Read:
         self.is_there_BM = key_BMS[:, :, 0] != PADDING
         self.is_event_BL = {name: key[:, :, 0] != PADDING for name, key in zip(encoders, key_BLS, strict=True)}
         self.same_SBNM = matches(inputs["key"], key_BMS)
+        self.columns: dict[str, slice] = {}
+        end = 0
+        for name, key in zip(encoders, key_BLS, strict=True):
+            start, end = end + 1, end + 1 + key.shape[1]
+            self.columns[name] = slice(start, end)
 
     def same(self, name: str, space: int) -> Tensor:
         """Tell where candidates and the events of one behaviour are the same [B, N, L], as numbers."""
-        start = 1
-        for other, events in self.event_BLE.items():
-            if other == name:
-                return self.same_SBNM[space][:, :, start : start + events.shape[1]]
-            start += 1 + events.shape[1]
-        raise AssertionError(f"{name} is not read")
+        return self.same_SBNM[space][:, :, self.columns[name]]
 
 
 class Domains(nn.Module):
@@ -116,7 +116,7 @@ class Interests(nn.Module):
         return torch.as_tensor(self.out(torch.cat([sorted_BNK, soft_BN1, mean_BN1], dim=2)))
 
 
-class Spaces(nn.Module):
+class SpacesPath(nn.Module):
     """Long-term and short-term likeness to the plays in every space, a gate between the two, and a gate across the spaces.
 
     W terms: short, long. What a gate weighs is weighed on the side of the user, where there is less of it.
@@ -166,8 +166,8 @@ class Spaces(nn.Module):
         """Return the logarithm of how much lies near, the sharpest looks counting the nearest [B, N, S W]."""
         place_BDL, parts = read.inputs["play_place"].transpose(1, 2), []
         for space, sharpness in enumerate(self.sharpness.clamp(max=SHARPEST).unbind()):
-            like_BNL = read.inputs["vector"][:, :, space] @ (sharpness * place_BDL)
-            parts.append(torch.exp(like_BNL) @ (torch.exp(-sharpness) * weight_BSLW[:, space]))
+            like_BNL = read.inputs["vector"][:, :, space] @ place_BDL
+            parts.append(torch.exp(sharpness * like_BNL) @ (torch.exp(-sharpness) * weight_BSLW[:, space]))
         return torch.log(torch.cat(parts, dim=2) + 1e-3)
 
     def centres(self, read: Read, weight_BSLW: Tensor) -> Tensor:
@@ -222,7 +222,7 @@ class Multipath(nn.Module):
         if "interests" in config.paths:
             paths["interests"] = Interests(width, shape.dim, config.interests, config.iterations)
         if "spaces" in config.paths:
-            paths["spaces"] = Spaces(width, num_context, shape.num_spaces)
+            paths["spaces"] = SpacesPath(width, num_context, shape.num_spaces)
         if "evolution" in config.paths:
             paths["evolution"] = Evolution(width, shape.dim, config.evolved)
         if "chain" in config.paths:
