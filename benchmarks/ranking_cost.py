@@ -28,7 +28,7 @@ from ritornello.data.rank_inputs import Arrays
 from ritornello.data.scaling import Bins, Scaling
 from ritornello.inference import Model
 from ritornello.nn.rank_batches import as_tensors
-from ritornello.nn.rank_export import export, traced_by
+from ritornello.nn.rank_export import export
 from ritornello.nn.rank_training import make
 from ritornello.nn.rankers.shape import Shape
 from ritornello.rank import Examples
@@ -38,12 +38,14 @@ from ritornello.schema import ONE_MINUTE_MS, Action
 
 Found = TypeVar("Found")
 TRACKS, DIM, FEATURES, CONTEXT, WARM_UP = 50_000, 32, 110, 12, 20
-EVOLUTION = "multipath with evolution"
+FIVE = [path for path in PATHS if path != "evolution"]
+EVOLUTION = "multipath, all six paths"
 SYSTEMS: dict[str, tuple[str, dict[str, object]]] = {
     "multipath": ("multipath", {}),
     "multipath, trees for 100": ("multipath", {"cascade": 100}),
     "multipath without trees": ("multipath", {"trees": []}),
-    EVOLUTION: ("multipath", {"paths": [*PATHS, "evolution"]}),
+    "multipath, five paths": ("multipath", {"paths": FIVE}),
+    EVOLUTION: ("multipath", {"paths": PATHS}),
     "din over 200 plays": ("din", {"length": 200}),
     "mean_pool": ("mean_pool", {}),
     "trees": ("trees", {}),
@@ -78,7 +80,7 @@ class Clock:
 def invent(number: int, rng: np.random.Generator) -> RankBatch:
     """Return one request of a long-standing user."""
     actions = [Action.PLAY] * 2 * LENGTHS["play"]
-    actions += [action for _, (action, *_) in ACTIONS.items() for _ in range(LENGTHS["like"])]
+    actions += [ACTIONS[name][0] for name in ("like", "add", "share", "search") for _ in range(LENGTHS[name])]
     action_L = rng.permutation(np.array(actions, np.int8))
     length = len(action_L)
     at_L = 1_600_000_000_000 + np.cumsum(rng.integers(1, 200, length)) * ONE_MINUTE_MS
@@ -148,7 +150,7 @@ def prepared(
     torch.manual_seed(0)
     module = make(ranker.architecture, ranker.config, shape).eval()
     started = perf_counter()
-    ranker.model = Model(export(module, as_tensors(arrays_of(ranker, batch)), key=(name, *traced_by(ranker.config))))
+    ranker.model = Model(export(module, as_tensors(arrays_of(ranker, batch))))
     exported = perf_counter()
     assert ranker.model.session
     figures = {

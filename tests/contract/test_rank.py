@@ -10,7 +10,6 @@ from importlib import import_module
 import msgspec
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from contract.settings import ALONGSIDE, SPECIAL, fields_of, other_values
@@ -22,8 +21,7 @@ from ritornello.data.behaviour import DOMAINS, Domain, behaviour_of
 from ritornello.data.outcomes import OUTCOMES, SHARE
 from ritornello.data.sequence import encode
 from ritornello.data.sources.planted import planted_world
-from ritornello.nn import rank_batches, rank_training
-from ritornello.rank import RANKERS, Examples, Ranker, Requests, network
+from ritornello.rank import RANKERS, Examples, Ranker, Requests
 from ritornello.rank.multipath import PATHS
 from ritornello.rank.network import Network
 from ritornello.schema import ONE_DAY_MS, PADDING
@@ -59,26 +57,6 @@ def config_of(name: str) -> type[msgspec.Struct]:
 
 def fit(name: str, examples: Examples, settings: dict[str, object] | None = None) -> Ranker:
     return rank.make(name, QUICK.get(name, {}) | (settings or {})).fit(examples)
-
-
-class AsTrained:
-    """A network that torch itself runs; stands in for the graph that is made of it."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        self.module = module.eval()
-
-    def __call__(self, **inputs: NDArray[np.generic]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            logit_BNH: NDArray[np.float32] = self.module(rank_batches.as_tensors(inputs)).numpy()
-        return logit_BNH
-
-
-def fit_untraced(name: str, examples: Examples, settings: dict[str, object] | None = None) -> Ranker:
-    """Fit, and answer by torch: to trace a graph for every shape that a network can have takes minutes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rank_training, "export", lambda module, inputs, key: module)
-        patch.setattr(network, "Model", AsTrained)
-        return fit(name, examples, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +230,7 @@ def test_other_candidates_do_not_change_a_score(name):
 @every_ranker
 def test_it_learns_from_64_requests(name):
     examples = invented()
-    score_S = fit_untraced(name, examples).score(as_batch(examples)).ravel()
+    score_S = fit(name, examples).score(as_batch(examples)).ravel()
     assert loss(score_S, examples.label_S) < loss(np.zeros_like(score_S), examples.label_S)
     assert area_under_curve(score_S, examples.label_S) > 0.8
 
@@ -260,7 +238,7 @@ def test_it_learns_from_64_requests(name):
 @every_ranker
 def test_what_it_learned_holds_for_other_requests(name):
     other = invented(seed=4)
-    score_S = fit_untraced(name, invented()).score(as_batch(other)).ravel()
+    score_S = fit(name, invented()).score(as_batch(other)).ravel()
     assert area_under_curve(score_S, other.label_S) > 0.75
 
 
@@ -330,7 +308,7 @@ def test_a_contribution_is_what_leaving_that_part_out_changes(name):
 @cache
 def briefly(name: str, alongside: tuple[tuple[str, object], ...]) -> NDArray[np.float32]:
     """Return the scores of a ranker with its usual settings, as brief as a test of one of them is."""
-    return fit_untraced(name, told(), brief(name) | dict(alongside)).score(planted().batch)
+    return fit(name, told(), brief(name) | dict(alongside)).score(planted().batch)
 
 
 def brief(name: str) -> dict[str, object]:
@@ -346,7 +324,7 @@ def test_every_setting_changes_an_output(name, field):
     expected_BN = briefly(name, tuple(alongside.items()))
     tried = other_values(name if (name, field) in SPECIAL else kind, field, usual)
     for other in tried:
-        found = fit_untraced(name, told(), brief(name) | alongside | {field: other})
+        found = fit(name, told(), brief(name) | alongside | {field: other})
         if not np.allclose(found.score(planted().batch), expected_BN, rtol=1e-6, atol=0):
             return
     pytest.fail(f"{name}.{field}: {usual!r} and {tried} give the same scores; a setting that does nothing is to go")

@@ -66,11 +66,6 @@ def examples(seed: int = 0) -> Examples:
     )
 
 
-@pytest.fixture(autouse=True)
-def _untraced(monkeypatch):
-    monkeypatch.setattr(rank_training, "export", lambda module, inputs, key: b"")
-
-
 def train(of: Examples, ranker: type[MeanPool] | type[DIEN] = MeanPool, **settings: object) -> Fitted:
     config = msgspec.convert(SMALL | OWN[ranker] | settings, ranker.Config)
     return rank_training.fit(of, config, ranker.architecture, least_events=1)

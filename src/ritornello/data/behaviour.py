@@ -17,11 +17,20 @@ from ritornello.schema import PADDING, Action
 DOMAINS = ("play", "like", "add", "share", "search", "skip")
 LENGTHS = {"play": 200, "like": 50, "add": 50, "share": 50, "search": 50, "skip": 50}
 ACTIONS = {
+    "play": (Action.PLAY,),
     "like": (Action.LIKE,),
     "add": (Action.PLAYLIST_ADD,),
     "share": (Action.DOWNLOAD, Action.SHARE, Action.COMMENT),
     "search": (Action.SEARCH,),
+    "skip": (Action.DISLIKE,),  # and plays that were turned away
 }
+SKIP = DOMAINS.index("skip")
+DOMAIN_A = np.array(  # of every action
+    [
+        next((place for place, name in enumerate(DOMAINS) if action in ACTIONS[name]), -1)
+        for action in range(NUM_ACTIONS)
+    ]
+)
 NUM_BACK = 8  # sessions ago: the present one, the one before, ... and older
 FEATURE_SIZES = (
     NUM_ACTIONS,
@@ -70,9 +79,10 @@ def behaviour_of(history: History) -> Behaviour:
         ],
         axis=2,
     ).astype(np.uint8)
-    age_BL = history.age_BL
+    age_BL, domain_BL = history.age_BL, domains(history)
     return {
-        name: newest(history.track_BL, feature_BLF, age_BL, members(history, name), LENGTHS[name]) for name in DOMAINS
+        name: newest(history.track_BL, feature_BLF, age_BL, domain_BL == place, LENGTHS[name])
+        for place, name in enumerate(DOMAINS)
     }
 
 
@@ -81,16 +91,11 @@ def nothing(domain: Domain) -> Domain:
     return Domain(**{part.name: np.zeros_like(getattr(domain, part.name)) for part in fields(domain)})
 
 
-def members(history: History, name: str) -> Bool:
-    """Tell which events belong to a domain."""
-    is_play_BL = history.action_BL == Action.PLAY
-    is_turned_away_BL = is_play_BL & is_skip(history.play_ratio_BL)
-    if name == "play":
-        return np.asarray(is_play_BL & ~is_turned_away_BL & (history.track_BL != PADDING))
-    if name == "skip":
-        return np.asarray((is_turned_away_BL | (history.action_BL == Action.DISLIKE)) & (history.track_BL != PADDING))
-    is_act_BL = np.isin(history.action_BL, [int(action) for action in ACTIONS[name]])
-    return np.asarray(is_act_BL & (history.track_BL != PADDING))
+def domains(history: History) -> NDArray[np.int8]:
+    """Return the place of each event's behaviour among DOMAINS [B, L], -1 where it has none."""
+    is_turned_away_BL = (history.action_BL == Action.PLAY) & is_skip(history.play_ratio_BL)
+    domain_BL = np.where(is_turned_away_BL, SKIP, DOMAIN_A[history.action_BL])
+    return np.where(history.track_BL == PADDING, -1, domain_BL).astype(np.int8)
 
 
 def newest(track_BL: Int32, feature_BLF: NDArray[np.uint8], age_BL: Float32, is_member_BL: Bool, length: int) -> Domain:

@@ -33,11 +33,13 @@ def inputs_of(
     """
     key_BNS = spaces.keys(track_BN)
     is_candidate_BN = track_BN != PADDING
-    scaled_BNF = np.nan_to_num(scaling(feature_BNF), nan=0.0)
+    scaled_BNF = scaling(feature_BNF).astype(np.float32)
+    scaled_BNF[np.isnan(scaled_BNF)] = 0.0
+    scaled_BNF[~is_candidate_BN] = 0.0
     arrays: Arrays = {
         "vector": spaces.vectors(track_BN),
         "key": np.where(key_BNS == 0, -1, key_BNS).astype(np.int32),
-        "feature": np.where(is_candidate_BN[:, :, None], scaled_BNF, 0.0).astype(np.float32),
+        "feature": scaled_BNF,
         "context": bins(feature_BNF[np.arange(len(track_BN)), is_candidate_BN.argmax(axis=1)]),
     }
     for name in DOMAINS:
@@ -51,7 +53,9 @@ def inputs_of(
 
 def widened(events: Domain, least: int) -> Domain:
     """Pad the events of a domain on the left to a least width."""
-    missing = max(0, least - events.track_BL.shape[1])
+    missing = least - events.track_BL.shape[1]
+    if missing <= 0:
+        return events
     padding = [(0, 0), (missing, 0)]
     return Domain(
         track_BL=np.pad(events.track_BL, padding),

@@ -34,7 +34,10 @@ class Scaling:
 
     def __call__(self, feature_PF: Float32) -> NDArray[np.float64]:
         """Return the features of pairs on the scale of the examples."""
-        return (squeeze(feature_PF, self.low_F, self.high_F) - self.mean_F) / self.deviation_F
+        scaled_PF = squeeze(feature_PF, self.low_F, self.high_F)
+        scaled_PF -= self.mean_F
+        scaled_PF /= self.deviation_F
+        return scaled_PF
 
     def middle(self) -> Float32:
         """Return features that lie in the middle of the scale [F]."""
@@ -53,8 +56,9 @@ class Scaling:
 
 def squeeze(feature_PF: Float32, low_F: NDArray[np.float64], high_F: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cut features at their percentiles, and take the logarithm of those that are far apart."""
-    clipped_PF = np.clip(feature_PF.astype(np.float64), low_F, high_F) - low_F
-    return np.where(high_F - low_F > WIDE, np.log1p(clipped_PF), clipped_PF)
+    squeezed_PF = np.clip(feature_PF, low_F, high_F)
+    squeezed_PF -= low_F
+    return np.where(high_F - low_F > WIDE, np.log1p(squeezed_PF), squeezed_PF)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

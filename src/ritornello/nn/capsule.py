@@ -34,7 +34,7 @@ class Routing(nn.Module):
     def forward(self, track_BLD: Tensor, weight_BL: Tensor, is_live_BK: Tensor) -> Tensor:
         """Return the capsules [B, K, D], zeros where not live; tracks of no weight, padding among them, change nothing."""
         mapped_BLD = self.map(track_BLD)
-        earlier_BKD = torch.zeros(len(track_BLD), *self.anchor.shape)
+        earlier_BKD = torch.zeros(track_BLD.shape[0], *self.anchor.shape)
         with torch.no_grad():
             for _ in range(self.iterations - 1):
                 earlier_BKD = earlier_BKD + self.gather(earlier_BKD, mapped_BLD, weight_BL, is_live_BK)

@@ -5,9 +5,10 @@ second one, the AUGRU, walks over these states once for every candidate, and tak
 and as its gap and listened share let it. B requests, N candidates, L events walked over, E width, D dimensions of a place.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 
 from ritornello.data.behaviour import AGE, FEATURE_SIZES, GAP, SHARE
 
@@ -19,12 +20,10 @@ def gru_cell(input_E3: Tensor, state_E: Tensor, weight: Tensor, bias: Tensor) ->
 
     `input_E3` holds what the input gives to update, reset and candidate state, one after the other; so do weight and bias.
     """
-    size = state_E.shape[-1]
-    update, reset, new = slice(size), slice(size, 2 * size), slice(2 * size, None)
-    update_E = torch.sigmoid(input_E3[..., update] + bias[update] + state_E @ weight[:, update])
-    reset_E = torch.sigmoid(input_E3[..., reset] + bias[reset] + state_E @ weight[:, reset])
-    new_E = torch.tanh(input_E3[..., new] + reset_E * (state_E @ weight[:, new] + bias[new]))
-    return update_E, new_E
+    update_E, reset_E, new_E = input_E3.chunk(3, dim=-1)
+    more_update_E, more_reset_E, more_new_E = (state_E @ weight + bias).chunk(3, dim=-1)
+    candidate_E = torch.tanh(new_E + torch.sigmoid(reset_E + more_reset_E) * more_new_E)
+    return torch.sigmoid(update_E + more_update_E), candidate_E
 
 
 class Walk(nn.Module):
@@ -40,35 +39,21 @@ class Walk(nn.Module):
 
     def forward(self, input_BLE: Tensor, hold_BNL: Tensor) -> Tensor:
         """Return the states after each event [B, N, L, E]; `hold_BNL` multiplies the update gate, 0 leaves the state alone."""
-        return self.run(input_BLE, hold_BNL, keeps_all=True)[1].permute(1, 2, 0, 3)
+        return torch.stack(list(self.states(input_BLE, hold_BNL)), dim=2)
 
     def last(self, input_BLE: Tensor, hold_BNL: Tensor) -> Tensor:
         """Return the state after the last event [B, N, E]."""
-        return self.run(input_BLE, hold_BNL, keeps_all=False)[0]
+        *_, last_BNE = self.states(input_BLE, hold_BNL)
+        return last_BNE
 
-    def run(self, input_BLE: Tensor, hold_BNL: Tensor, *, keeps_all: bool) -> tuple[Tensor, Tensor]:
-        """Return the last state, and what is kept of each [L, B, N, E]: all of it, or next to nothing.
-
-        A graph holds the steps as one Scan, whatever the length; while training, a plain loop is quicker.
-        """
-
-        def step(state_BNE: Tensor, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            input_B1E3, hold_BN1 = given
+    def states(self, input_BLE: Tensor, hold_BNL: Tensor) -> Iterator[Tensor]:
+        """Yield the state after each event [B, N, E]."""
+        state_BNE = hold_BNL.new_zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
+        inputs, holds = torch.split(self.from_input(input_BLE), 1, dim=1), torch.split(hold_BNL, 1, dim=2)
+        for input_B1E3, hold_BN1 in zip(inputs, holds, strict=True):
             update_BNE, new_BNE = gru_cell(input_B1E3, state_BNE, self.weight, self.bias)
             state_BNE = state_BNE + hold_BN1 * update_BNE * (new_BNE - state_BNE)
-            return state_BNE, (state_BNE if keeps_all else state_BNE[:, :1, :1]).clone()
-
-        input_LB1E3 = self.from_input(input_BLE).transpose(0, 1)[:, :, None].contiguous()
-        hold_LBN1 = hold_BNL.permute(2, 0, 1)[:, :, :, None].contiguous()
-        state_BNE = torch.zeros(*hold_BNL.shape[:2], input_BLE.shape[2])
-        if torch.compiler.is_exporting():
-            found: tuple[Tensor, Tensor] = scan(step, state_BNE, (input_LB1E3, hold_LBN1))
-            return found
-        kept = []
-        for given in zip(input_LB1E3.unbind(), hold_LBN1.unbind(), strict=True):
-            state_BNE, part = step(state_BNE, given)
-            kept.append(part)
-        return state_BNE, torch.stack(kept)
+            yield state_BNE
 
 
 class Evolution(nn.Module):

@@ -22,7 +22,7 @@ from ritornello.nn.chain import ORDER, Balance, link_losses, order_loss
 from ritornello.nn.loop import Task, train
 from ritornello.nn.rank_batches import RankingBatch, Reader, shuffled
 from ritornello.nn.rank_calibration import calibrate
-from ritornello.nn.rank_export import export, traced_by
+from ritornello.nn.rank_export import export
 from ritornello.nn.rankers.shape import Shape
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def fit(examples: "Examples", config: "NetworkConfig", architecture: str, *, lea
     is_held_Q = held_out(reader.requests.user_Q, config.held_out)
     optimise(module, reader, np.flatnonzero(~is_held_Q), config, name=architecture.rpartition(":")[2])
     sample = reader.batch(np.arange(min(2, len(is_held_Q))), np.ones(len(examples.label_S), bool))
-    content = export(module, sample.inputs, key=(architecture, traced_by(config), shape))
+    content = export(module, sample.inputs)
     module.eval()
     with torch.no_grad():
         expected_BNH: Float32 = module(sample.inputs).numpy()

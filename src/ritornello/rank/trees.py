@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, RankBatch
 from ritornello.rank import Contributions, Examples, spread_out
+from ritornello.rank.forest import MOST_LEAVES, Forest
 from ritornello.schema import PADDING
 
 
@@ -35,9 +36,12 @@ class Trees:
     Config = TreesConfig
 
     def __init__(self, config: TreesConfig) -> None:
+        if not 2 <= config.num_leaves <= MOST_LEAVES:
+            raise ValueError(f"num_leaves: found {config.num_leaves}; allowed are 2 to {MOST_LEAVES}")
         self.config = config
         self.boosters: list[lightgbm.Booster] = []
         self.scales: list[float] = []
+        self.forest = Forest([], [])
 
     def fit(self, examples: Examples) -> Self:
         group_Q = np.bincount(examples.request_S)
@@ -56,6 +60,7 @@ class Trees:
             self.boosters.append(booster)
             score_S = np.asarray(booster.predict(examples.feature_SF, raw_score=True))
             self.scales.append(1.0 / max(spread_inside(score_S, examples.request_S), 1e-9))
+        self.forest = Forest(self.boosters, self.scales)
         return self
 
     def _parameters(self, objective: str, number: int) -> dict[str, object]:
@@ -79,10 +84,7 @@ class Trees:
         score_BN = np.full(batch.track_BN.shape, -np.inf, np.float32)
         feature_PF = batch.feature_BNF[is_candidate_BN]
         if len(feature_PF):
-            score_BN[is_candidate_BN] = sum(
-                scale * np.asarray(booster.predict(feature_PF, raw_score=True))
-                for booster, scale in zip(self.boosters, self.scales, strict=True)
-            )
+            score_BN[is_candidate_BN] = self.forest(feature_PF)
         return score_BN
 
     def contributions(self, batch: RankBatch) -> Contributions:
@@ -110,6 +112,7 @@ class Trees:
             lightgbm.Booster(model_str=arrays[f"booster_{index}"].tobytes().decode())
             for index in range(len(self.scales))
         ]
+        self.forest = Forest(self.boosters, self.scales)
         return self
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nn.rankers.invented import NETWORKS, SHAPE, WIDTHS, answer, invent, make
+from nn.rankers.invented import NETWORKS, WIDTHS, answer, invent, make
 from ritornello.data.behaviour import DOMAINS
 from ritornello.inference import Model
 from ritornello.nn.chain import NUM_HEADS
@@ -12,7 +12,6 @@ from ritornello.nn.rank_export import export
 from ritornello.rank.multipath import PATHS
 
 OF_CANDIDATES = ("vector", "key", "feature")
-FEWER = {"domains": ("play", "skip")}  # of which the graph is traced in seconds
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
@@ -79,9 +78,9 @@ def test_it_reads_the_newest_plays_and_the_features(name):
 
 @every_network
 def test_the_exported_graph_gives_what_torch_gives_at_any_width(name):
-    settings = FEWER if name == "multipath" else {}
-    module, inputs = make(name, **settings), invent()
-    model = Model(export(module, inputs, key=(name, "laws", SHAPE)))
+    module = make(name)
+    smallest = invent(rows=1, candidates=1, widths=dict.fromkeys(DOMAINS, 1) | {"play": 3})
+    model = Model(export(module, smallest))
     for rows, candidates, widths in (
         (3, 4, WIDTHS),
         (1, 1, dict.fromkeys(DOMAINS, 3)),

@@ -7,39 +7,86 @@ import pytest
 import torch
 
 from nn.rankers.invented import SHAPE, answer, invent, make
+from ritornello.data.behaviour import AGE, BACK
 from ritornello.data.outcomes import OUTCOMES
-from ritornello.nn.rankers.multipath import Chain, Interests, Read, Space
+from ritornello.nn.rankers.multipath import SHORT_SESSIONS, Chain, Interests, Read, SpacesPath
 
 
 def read_of(module: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> Read:
     return Read(inputs, module.encoders, module.target)
 
 
-def test_a_look_worked_by_hand():
-    space = Space(4, 1)
-    like_BNL, same_BNL = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1.0, 0.0]]])
-    found = space.look(like_BNL, same_BNL, torch.tensor([[[2.0], [1.0]]]))
-    # sharpest: ln(2 e^0 + 1 e^-8 + 0.001) = ln 2.001335 = 0.693815; mean: 2 / 3; the same: ln(1 + 2) = 1.098612
-    assert found[0, 0, 0].tolist() == pytest.approx([0.693815, 2 / 3, 1.098612], abs=1e-5)
-    nothing = space.look(like_BNL, same_BNL, torch.zeros(1, 2, 1))
-    assert nothing[0, 0, 0].tolist() == pytest.approx([math.log(1e-3), 0.0, 0.0])
+def plain_spaces(
+    path: SpacesPath, inputs: dict[str, torch.Tensor], context_F: np.ndarray, candidate: int
+) -> np.ndarray:
+    """Return what the path says of a candidate of the first row, space by space and play by play."""
+    weight = {name: value.detach().double().numpy() for name, value in path.state_dict().items()}
+    array = {name: value[0].double().numpy() for name, value in inputs.items()}
+    across_S = np.exp(weight["gate.weight"] @ context_F + weight["gate.bias"])
+    across_S = len(across_S) * across_S / across_S.sum()
+    long_S = 1.0 / (1.0 + np.exp(-weight["lean.weight"] @ context_F - weight["lean.bias"]))
+    total_E = np.zeros(weight["out.bias"].shape)
+    for space in range(len(across_S)):
+        for term, share in enumerate((1.0 - long_S[space], long_S[space])):
+            near, like, number, weighed = 0.0, 0.0, 0.0, 0.0
+            for place_D, key_S, feature_F in zip(
+                array["play_place"], array["play_key"], array["play_feature"].astype(int), strict=True
+            ):
+                if key_S[0] == 0 or (term == 0 and feature_F[BACK] >= SHORT_SESSIONS):
+                    continue
+                table = "long_age" if term else "short_session"
+                counts = math.exp(weight[f"{table}.weight"][feature_F[AGE if term else BACK], space])
+                likeness = array["vector"][candidate, space] @ place_D
+                near += counts * math.exp(weight["sharpness"][space] * (likeness - 1.0))
+                like += counts * likeness
+                number += counts * (array["key"][candidate, space] == key_S[space])
+                weighed += counts
+            looks = (math.log(near + 1e-3), like / max(weighed, 1e-6), math.log1p(number))
+            told_E = weight["bias"][space, term] + sum(
+                look * row_E for look, row_E in zip(looks, weight["weight"][:, space, term], strict=True)
+            )
+            total_E += across_S[space] * share * told_E
+    return weight["out.weight"] @ np.maximum(total_E, 0.0) + weight["out.bias"]
+
+
+def test_the_path_of_spaces_is_a_plain_computation_space_by_space():
+    module, inputs = make("multipath"), invent()
+    path, read = module.paths["spaces"], read_of(module, inputs)
+    context_BF = module.context(read)
+    found_BNE = path(read, context_BF)
+    for candidate in range(4):
+        expected_E = plain_spaces(path, inputs, context_BF[0].detach().double().numpy(), candidate)
+        np.testing.assert_allclose(found_BNE[0, candidate].detach(), expected_E, rtol=1e-4, atol=1e-4)
 
 
 def test_the_short_term_is_three_sessions_and_the_long_term_everything():
     module, inputs = make("multipath"), invent(rows=2)
-    space = module.paths["spaces"].spaces[0]
-    read = read_of(module, inputs)
-    context_BF = module.context(read)
-    usual = space.parts(read, 0, context_BF)
-    for back, moves in ((2, True), (3, False)):
+    path = module.paths["spaces"]
+    usual_BSLW = path.weights(read_of(module, inputs))
+    for back, counts in ((2, True), (3, False)):
         feature_BLF = inputs["play_feature"].clone()
-        feature_BLF[:, :, -1] = 5
-        feature_BLF[0, -1, -1] = back
-        moved = space.parts(read_of(module, inputs | {"play_feature": feature_BLF}), 0, context_BF)
-        nothing = space.short(torch.tensor([math.log(1e-3), 0.0, 0.0]))
-        assert torch.allclose(moved[0][0], nothing.expand(4, -1), atol=1e-5) is not moves
-        torch.testing.assert_close(moved[1], usual[1])
-    assert ((usual[2] > 0) & (usual[2] < 1)).all()
+        feature_BLF[:, :, BACK] = 5
+        feature_BLF[0, -1, BACK] = back
+        moved_BSLW = path.weights(read_of(module, inputs | {"play_feature": feature_BLF}))
+        assert (moved_BSLW[0, :, -1, 0] > 0).all() == counts
+        assert not moved_BSLW[0, :, :-1, 0].any()
+        torch.testing.assert_close(moved_BSLW[..., 1], usual_BSLW[..., 1])
+
+
+def test_no_look_is_too_sharp():
+    module, inputs = make("multipath"), invent()
+    with torch.no_grad():
+        module.paths["spaces"].sharpness.fill_(1e4)
+    assert torch.isfinite(answer(module, inputs)).all()
+
+
+def test_both_gates_of_the_spaces_are_1_on_average():
+    module, inputs = make("multipath"), invent()
+    gate_BSW = module.paths["spaces"].gates(module.context(read_of(module, inputs)))
+    torch.testing.assert_close(gate_BSW.sum(dim=2).mean(dim=1), torch.ones(3))
+    assert (gate_BSW > 0).all()
+    assert gate_BSW.std(dim=1).min() > 1e-3, "spaces differ"
+    assert (gate_BSW[0] - gate_BSW[1]).abs().max() > 1e-3, "users and moments differ"
 
 
 def test_the_order_of_capsules_does_not_matter():
@@ -84,17 +131,6 @@ def test_gates_are_1_on_average_and_differ_by_candidate_and_moment():
     assert gate_BNP.std(dim=1).max() > 1e-3
     other = module.gates(read_of(module, inputs | {"context": inputs["context"].flip(0)}))
     assert (other[0] - gate_BNP[0]).abs().max() > 1e-3
-
-
-def test_the_gate_across_spaces_is_1_on_average_too():
-    module, inputs = make("multipath"), invent()
-    path, read = module.paths["spaces"], read_of(module, inputs)
-    context_BF = module.context(read)
-    with torch.no_grad():
-        path.gate.weight.zero_()
-        path.gate.bias.zero_()
-    total = sum(space(read, name, context_BF) for name, space in zip(path.names, path.spaces, strict=True))
-    torch.testing.assert_close(path(read, context_BF), path.out(torch.relu(total)))
 
 
 def test_what_was_accumulated_raises_all_heads_but_that_of_a_skip():

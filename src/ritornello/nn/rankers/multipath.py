@@ -13,7 +13,8 @@ left out by configuration:
 B requests, N candidates, L events, E width, D dimensions of a place, S spaces, K interests, P paths, H heads.
 """
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ from ritornello.nn.capsule import Routing
 from ritornello.nn.chain import NUM_HEADS
 from ritornello.nn.evolution import Evolution
 from ritornello.nn.experts import Experts
-from ritornello.nn.target_attention import Events, Facts, TargetAttention, Tower, matches
+from ritornello.nn.target_attention import Events, Facts, TargetAttention, Tower, attend, joined, matches
+from ritornello.schema import PADDING
 
 if TYPE_CHECKING:
     from ritornello.nn.rankers.shape import Shape
@@ -33,22 +35,37 @@ if TYPE_CHECKING:
 
 SIGNS = torch.tensor([1.0 if head != 1 + SKIP else -1.0 for head in range(NUM_HEADS)])
 SPREAD = 8.0  # of likeness: how sharply a place looks around itself, to begin with
+SHARPEST = 60.0  # e to it is still a number
 SHORT_SESSIONS = 3
+LOOKS = ("near", "mean", "number")
+NOTHING = -2  # the key of what is always there: no candidate has it
+LN_2 = math.log(2.0)
 HALF_LIVES_HOURS = (24.0, 24.0 * 30)
 
 
 class Read:
-    """What every path reads of one batch, made once."""
+    """What every path reads of one batch, made once; behaviours lie one after the other where candidates look at events."""
 
     def __init__(self, inputs: dict[str, Tensor], encoders: nn.ModuleDict, target: nn.Linear) -> None:
         self.inputs = inputs
-        self.vector_SBND = inputs["vector"].unbind(dim=2)
-        self.target_BNE = target(self.vector_SBND[0])
+        self.target_BNE = target(inputs["vector"][:, :, 0])
         self.event_BLE = {
             name: encoder(inputs[f"{name}_place"], inputs[f"{name}_feature"]) for name, encoder in encoders.items()
         }
-        self.is_event_BL = {name: inputs[f"{name}_key"][:, :, 0] > 0 for name in encoders}
-        self.same_SBNL = {name: matches(inputs["key"], inputs[f"{name}_key"]) for name in encoders}
+        key_BLS = [inputs[f"{name}_key"] for name in encoders]
+        key_BMS = joined(key_BLS, [torch.full_like(key_BLS[0][0, 0], NOTHING)] * len(key_BLS))
+        self.is_there_BM = key_BMS[:, :, 0] != PADDING
+        self.is_event_BL = {name: key[:, :, 0] != PADDING for name, key in zip(encoders, key_BLS, strict=True)}
+        self.same_SBNM = matches(inputs["key"], key_BMS)
+        self.columns: dict[str, slice] = {}
+        end = 0
+        for name, key in zip(encoders, key_BLS, strict=True):
+            start, end = end + 1, end + 1 + key.shape[1]
+            self.columns[name] = slice(start, end)
+
+    def same(self, name: str, space: int) -> Tensor:
+        """Tell where candidates and the events of one behaviour are the same [B, N, L], as numbers."""
+        return self.same_SBNM[space][:, :, self.columns[name]]
 
 
 class Domains(nn.Module):
@@ -60,13 +77,15 @@ class Domains(nn.Module):
         self.out = nn.Linear(len(names) * (2 * width + 1), width)
 
     def forward(self, read: Read) -> Tensor:
-        parts = []
-        for name, attention in self.attention.items():
-            found_BNE, strength_BN1 = attention(
-                read.target_BNE, read.event_BLE[name], read.same_SBNL[name], read.is_event_BL[name]
-            )
-            parts += [found_BNE, found_BNE * read.target_BNE, strength_BN1]
-        return torch.as_tensor(self.out(torch.cat(parts, dim=2)))
+        found_BNE, strength_BNG = attend(
+            read.target_BNE,
+            cast("list[TargetAttention]", list(self.attention.values())),
+            list(read.event_BLE.values()),
+            read.same_SBNM,
+            read.is_there_BM,
+        )
+        product_BNE = [found * read.target_BNE for found in found_BNE]
+        return torch.as_tensor(self.out(torch.cat([*found_BNE, *product_BNE, strength_BNG], dim=2)))
 
 
 class Interests(nn.Module):
@@ -91,65 +110,76 @@ class Interests(nn.Module):
         return nn.functional.normalize(capsule_BKD, dim=2, eps=1e-6)
 
     def forward(self, read: Read) -> Tensor:
-        cosine_BNK = read.vector_SBND[0] @ self.interests(read).transpose(1, 2)
+        cosine_BNK = read.inputs["vector"][:, :, 0] @ self.interests(read).transpose(1, 2)
         sorted_BNK = torch.sort(cosine_BNK, dim=2, descending=True).values  # capsules have no order of their own
         soft_BN1 = torch.logsumexp(self.sharpness * cosine_BNK, dim=2, keepdim=True)
         mean_BN1 = cosine_BNK.mean(dim=2, keepdim=True)
         return torch.as_tensor(self.out(torch.cat([sorted_BNK, soft_BN1, mean_BN1], dim=2)))
 
 
-class Space(nn.Module):
-    """Long-term and short-term likeness to the plays in one space, and the gate between them."""
+class SpacesPath(nn.Module):
+    """Long-term and short-term likeness to the plays in every space, a gate between the two, and a gate across the spaces.
 
-    def __init__(self, width: int, num_context: int) -> None:
+    W terms: short, long. What a gate weighs is weighed on the side of the user, where there is less of it.
+    """
+
+    def __init__(self, width: int, num_context: int, num_spaces: int) -> None:
         super().__init__()
-        self.sharpness = nn.Parameter(torch.tensor(SPREAD))
-        self.short_session = nn.Embedding(FEATURE_SIZES[BACK], 1)
-        self.long_age = nn.Embedding(FEATURE_SIZES[AGE], 1)
+        self.sharpness = nn.Parameter(torch.full((num_spaces,), SPREAD))
+        self.short_session = nn.Embedding(FEATURE_SIZES[BACK], num_spaces)
+        self.long_age = nn.Embedding(FEATURE_SIZES[AGE], num_spaces)
         nn.init.zeros_(torch.as_tensor(self.short_session.weight))
         nn.init.zeros_(torch.as_tensor(self.long_age.weight))
-        self.short, self.long = nn.Linear(3, width), nn.Linear(3, width)
-        self.gate = nn.Linear(num_context, 1)
-
-    def forward(self, read: Read, space: int, context_BF: Tensor) -> Tensor:
-        short_BNE, long_BNE, gate_B11 = self.parts(read, space, context_BF)
-        return gate_B11 * long_BNE + (1.0 - gate_B11) * short_BNE
-
-    def parts(self, read: Read, space: int, context_BF: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the short-term and the long-term vectors [B, N, E], and how far the gate leans to the long one [B, 1, 1]."""
-        feature_BLF, is_event_BL = read.inputs["play_feature"], read.is_event_BL["play"]
-        back_BL = feature_BLF[:, :, BACK]
-        like_BNL = read.vector_SBND[space] @ read.inputs["play_place"].transpose(1, 2)
-        short_BL = self.short_session(back_BL)[:, :, 0].exp() * (back_BL < SHORT_SESSIONS) * is_event_BL
-        long_BL = self.long_age(feature_BLF[:, :, AGE])[:, :, 0].exp() * is_event_BL
-        look_BNW3 = self.look(like_BNL, read.same_SBNL["play"][space], torch.stack([short_BL, long_BL], dim=2))
-        short_BN3, long_BN3 = look_BNW3.unbind(dim=2)
-        return self.short(short_BN3), self.long(long_BN3), torch.sigmoid(self.gate(context_BF))[:, None, :]
-
-    def look(self, like_BNL: Tensor, same_BNL: Tensor, weight_BLW: Tensor) -> Tensor:
-        """Return how near events lie, weighed in W ways: at their sharpest, on average, how many are the same [B, N, W, 3]."""
-        total_B1W = weight_BLW.sum(dim=1, keepdim=True).clamp(min=1e-6)
-        near_BNW = torch.exp(self.sharpness * like_BNL - self.sharpness) @ weight_BLW
-        mean_BNW = like_BNL @ (weight_BLW / total_B1W)
-        number_BNW = same_BNL @ weight_BLW
-        return torch.stack([torch.log(near_BNW + 1e-3), mean_BNW, torch.log1p(number_BNW)], dim=3)
-
-
-class SpacesPath(nn.Module):
-    """Every space on its own, then a gate across them."""
-
-    def __init__(self, width: int, num_context: int, names: tuple[int, ...]) -> None:
-        super().__init__()
-        self.names = names
-        self.spaces = nn.ModuleList(Space(width, num_context) for _ in names)
-        self.gate = nn.Linear(num_context, len(names))
+        self.lean = nn.Linear(num_context, num_spaces)
+        self.gate = nn.Linear(num_context, num_spaces)
+        bound = len(LOOKS) ** -0.5  # as if the looks of every term had a layer of their own
+        self.weight = nn.Parameter(torch.empty(len(LOOKS), num_spaces, 2, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(num_spaces, 2, width).uniform_(-bound, bound))
         self.out = nn.Linear(width, width)
 
     def forward(self, read: Read, context_BF: Tensor) -> Tensor:
-        gate_BS = torch.softmax(self.gate(context_BF), dim=1) * len(self.names)
-        parts = [space(read, name, context_BF) for name, space in zip(self.names, self.spaces, strict=True)]
-        total = sum((gate_BS[:, place, None, None] * part for place, part in enumerate(parts)), torch.zeros(()))
-        return torch.as_tensor(self.out(nn.functional.relu(total)))
+        gate_BSW1 = self.gates(context_BF)[..., None]
+        near_BSWE, mean_BSWE, number_BSWE = (gate_BSW1 * part_SWE for part_SWE in self.weight.unbind())
+        weight_BSLW = self.weights(read)
+        centre_BSDE = self.centres(read, weight_BSLW) @ mean_BSWE
+        told_BNE = self.nearness(read, weight_BSLW) @ near_BSWE.flatten(1, 2)
+        told_BNE = told_BNE + self.numbers(read, weight_BSLW) @ number_BSWE.flatten(1, 2)
+        told_BNE = told_BNE + read.inputs["vector"].flatten(2) @ centre_BSDE.flatten(1, 2)
+        told_BNE = told_BNE + (gate_BSW1 * self.bias).sum(dim=(1, 2))[:, None]
+        return torch.as_tensor(self.out(torch.relu(told_BNE)))
+
+    def gates(self, context_BF: Tensor) -> Tensor:
+        """Return how much the short and the long term of each space count [B, S, W]; both together 1 on average."""
+        lean_BS = torch.sigmoid(self.lean(context_BF))
+        gate_BS = torch.softmax(self.gate(context_BF), dim=1) * len(self.sharpness)
+        return torch.stack([1.0 - lean_BS, lean_BS], dim=2) * gate_BS[:, :, None]
+
+    def weights(self, read: Read) -> Tensor:
+        """Return how much every play counts in either term of each space [B, S, L, W]."""
+        feature_BLF, is_event_BL = read.inputs["play_feature"], read.is_event_BL["play"]
+        back_BL = feature_BLF[:, :, BACK]
+        is_short_BL = (back_BL < SHORT_SESSIONS) & is_event_BL
+        short_BLS = self.short_session(back_BL).exp() * is_short_BL[:, :, None]
+        long_BLS = self.long_age(feature_BLF[:, :, AGE]).exp() * is_event_BL[:, :, None]
+        return torch.stack([short_BLS, long_BLS], dim=3).transpose(1, 2)
+
+    def nearness(self, read: Read, weight_BSLW: Tensor) -> Tensor:
+        """Return the logarithm of how much lies near, the sharpest looks counting the nearest [B, N, S W]."""
+        place_BDL, parts = read.inputs["play_place"].transpose(1, 2), []
+        for space, sharpness in enumerate(self.sharpness.clamp(max=SHARPEST).unbind()):
+            like_BNL = read.inputs["vector"][:, :, space] @ place_BDL
+            parts.append(torch.exp(sharpness * like_BNL) @ (torch.exp(-sharpness) * weight_BSLW[:, space]))
+        return torch.log(torch.cat(parts, dim=2) + 1e-3)
+
+    def centres(self, read: Read, weight_BSLW: Tensor) -> Tensor:
+        """Return where plays lie on average [B, S, D, W]: a product with it is the mean likeness."""
+        share_BSLW = weight_BSLW / weight_BSLW.sum(dim=2, keepdim=True).clamp(min=1e-6)
+        return read.inputs["play_place"].transpose(1, 2)[:, None] @ share_BSLW
+
+    def numbers(self, read: Read, weight_BSLW: Tensor) -> Tensor:
+        """Return the logarithm of how many plays are the same [B, N, S W]."""
+        parts = [read.same("play", space) @ weight_BSLW[:, space] for space in range(len(self.sharpness))]
+        return torch.log1p(torch.cat(parts, dim=2))
 
 
 class Chain(nn.Module):
@@ -165,11 +195,11 @@ class Chain(nn.Module):
         parts = []
         for name in self.names:
             age_BL = read.inputs[f"{name}_age"]
-            order_L = torch.exp2(-torch.arange(age_BL.shape[1] - 1, -1, -1.0)) + 1e-6
-            weights = [torch.exp2(-age_BL / hours) for hours in HALF_LIVES_HOURS] + [order_L.expand_as(age_BL)]
+            order_L = torch.exp(-LN_2 * torch.arange(age_BL.shape[1] - 1, -1, -1.0)) + 1e-6
+            weights = [torch.exp(-LN_2 / hours * age_BL) for hours in HALF_LIVES_HOURS] + [order_L.expand_as(age_BL)]
             if name == "play":
                 weights.append(self.share(read.inputs["play_feature"][:, :, SHARE])[:, :, 0] * order_L)
-            sum_BNW = read.same_SBNL[name][0] @ torch.stack(weights, dim=2)
+            sum_BNW = read.same(name, 0) @ torch.stack(weights, dim=2)
             parts += [torch.log1p(sum_BNW[:, :, :2]), torch.log(sum_BNW[:, :, 2:3] + 1e-6) / 14.0 + 1.0]
             if name == "play":
                 told_BN1 = sum_BNW[:, :, 3:] / sum_BNW[:, :, 2:3].clamp(min=1e-6)
@@ -193,7 +223,7 @@ class Multipath(nn.Module):
         if "interests" in config.paths:
             paths["interests"] = Interests(width, shape.dim, config.interests, config.iterations)
         if "spaces" in config.paths:
-            paths["spaces"] = SpacesPath(width, num_context, tuple(range(shape.num_spaces)))
+            paths["spaces"] = SpacesPath(width, num_context, shape.num_spaces)
         if "evolution" in config.paths:
             paths["evolution"] = Evolution(width, shape.dim, config.evolved)
         if "chain" in config.paths:
@@ -261,11 +291,12 @@ class Multipath(nn.Module):
     def accumulated(self, read: Read) -> Tensor:
         """Return the signed behaviour of each candidate [B, N], in the spaces of track, artist, album and genre."""
         assert self.accumulation is not None
+        spaces = range(len(read.same_SBNM) - 1)
         return torch.as_tensor(
             self.accumulation(
-                read.same_SBNL["play"][:-1],
+                [read.same("play", space) for space in spaces],
                 read.inputs["play_age"],
-                read.same_SBNL["skip"][:-1],
+                [read.same("skip", space) for space in spaces],
                 read.inputs["skip_age"],
             )
         )

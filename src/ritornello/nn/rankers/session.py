@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ritornello.data.behaviour import BACK, NUM_BACK
 from ritornello.nn.chain import NUM_HEADS
 from ritornello.nn.evolution import Walk
-from ritornello.nn.target_attention import MASKED, Events, Facts, TargetAttention, Tower
+from ritornello.nn.target_attention import MASKED, Events, Facts, TargetAttention, Tower, attend
 
 if TYPE_CHECKING:
     from ritornello.nn.rankers.shape import Shape
@@ -42,10 +42,10 @@ class DSIN(nn.Module):
         forth_BVE = self.forth(session_BVE, hold_BNV)[:, 0]
         back_BVE = self.back(session_BVE.flip(1), hold_BNV.flip(2))[:, 0].flip(1)
         target_BNE = self.target(inputs["vector"][:, :, 0])
-        plain_BNE, strength_BN1 = self.plain(target_BNE, session_BVE, [], is_session_BV)
-        running_BNE, other_BN1 = self.running(
-            self.widen(target_BNE), torch.cat([forth_BVE, back_BVE], dim=2), [], is_session_BV
-        )
+        is_there_BV = nn.functional.pad(is_session_BV, (1, 0), value=True)
+        (plain_BNE,), strength_BN1 = attend(target_BNE, [self.plain], [session_BVE], [], is_there_BV)
+        running_BVE = torch.cat([forth_BVE, back_BVE], dim=2)
+        (running_BNE,), other_BN1 = attend(self.widen(target_BNE), [self.running], [running_BVE], [], is_there_BV)
         parts = [self.facts(inputs), target_BNE, plain_BNE, running_BNE, strength_BN1, other_BN1]
         return torch.as_tensor(self.tower(torch.cat(parts, dim=2)))
 
