@@ -42,8 +42,12 @@ FIVE = [path for path in PATHS if path != "evolution"]
 EVOLUTION = "multipath, all six paths"
 SYSTEMS: dict[str, tuple[str, dict[str, object]]] = {
     "multipath": ("multipath", {}),
-    "multipath, trees for 100": ("multipath", {"cascade": 100}),
     "multipath without trees": ("multipath", {"trees": []}),
+    "multipath for offers": ("multipath", {"paths": ["domains", "spaces", "evolution"], "trees": []}),
+    "multipath for offers, 20 plays": (
+        "multipath",
+        {"paths": ["domains", "spaces", "evolution"], "trees": [], "evolved": 20},
+    ),
     "multipath, five paths": ("multipath", {"paths": FIVE}),
     EVOLUTION: ("multipath", {"paths": PATHS}),
     "din over 200 plays": ("din", {"length": 200}),

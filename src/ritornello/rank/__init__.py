@@ -97,7 +97,7 @@ RANKERS = {
 TASK_SETTINGS: dict[tuple[str, str], Settings] = {
     ("trees", "unheard"): {"objectives": ["binary", "binary"]},
     ("multipath", "unheard"): {"trees": ["binary", "binary"]},
-    ("multipath", "offered"): {"paths": ["domains", "spaces", "evolution"]},
+    ("multipath", "offered"): {"paths": ["domains", "spaces", "evolution"], "trees": []},
 }
 # What is made of an offer: all that is known of it counts, a skip against it (see docs/ranking.md).
 OFFER_SETTINGS: Settings = {

@@ -4,7 +4,6 @@ The trees (rank/trees.py) read the features alone; each part's scores are scaled
 are added.
 """
 
-from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -18,15 +17,13 @@ from ritornello.rank.trees import Trees, TreesConfig
 
 PATHS = ("domains", "interests", "spaces", "evolution", "accumulation", "chain")
 TREES = "trees."
-MARGIN = 1e-3  # between the best and the others
 
 
 class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     """Settings of the network; what is not among `paths` or `domains` is left out, `fusion` is concat or gate.
 
-    `trees` are the objectives of the trees beside it, none where it is empty. `cascade` is how many candidates, the best by the
-    network alone, they are asked about; 0 is all. The others keep their order, below these. `experts` is how many towers the
-    heads mix, each in its own way; 0 is one that they share.
+    `trees` are the objectives of the trees beside it, none where it is empty; `experts` is how many towers the heads mix, each
+    in its own way, 0 is one that they share.
     """
 
     paths: tuple[str, ...] = ("domains", "spaces")
@@ -37,7 +34,6 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     evolved: int = 50
     experts: int = 0
     trees: tuple[str, ...] = ("rank_xendcg", "binary")
-    cascade: int = 0
 
 
 class Multipath(Network):
@@ -53,7 +49,6 @@ class Multipath(Network):
         check_names("fusion", [config.fusion], ("gate", "concat"))
         if "play" not in config.domains:
             raise ValueError(f"domains: found {', '.join(config.domains) or 'none'}; play is read by every path")
-        self.cascade = config.cascade
         self.least_events = config.evolved
         self.trees = Trees(TreesConfig(objectives=config.trees)) if config.trees else None
 
@@ -62,18 +57,6 @@ class Multipath(Network):
         if self.trees is not None:
             self.trees.fit(examples)
         return self
-
-    def score(self, batch: RankBatch) -> Float32:
-        if self.trees is None or self.config.utility or not 0 < self.cascade < batch.track_BN.shape[1]:
-            return super().score(batch)
-        first_BN = super().order(self.logits(batch), batch)
-        best_BC = np.argsort(-first_BN, axis=1, kind="stable")[:, : self.cascade]
-        best = replace(
-            batch,
-            track_BN=np.take_along_axis(batch.track_BN, best_BC, axis=1),
-            feature_BNF=np.take_along_axis(batch.feature_BNF, best_BC[:, :, None], axis=1),
-        )
-        return above(first_BN, best_BC, self.with_trees(np.take_along_axis(first_BN, best_BC, axis=1), best))
 
     def order(self, logit_BNH: Float32, batch: RankBatch) -> Float32:
         score_BN = super().order(logit_BNH, batch)
@@ -96,13 +79,3 @@ class Multipath(Network):
                 {name.removeprefix(TREES): array for name, array in arrays.items() if name.startswith(TREES)}
             )
         return self
-
-
-def above(first_BN: Float32, best_BC: NDArray[np.intp], second_BC: Float32) -> Float32:
-    """Return second scores of the best, and below them the others as they stood; -inf stays what it is."""
-    worst_B1 = np.where(np.isneginf(second_BC), np.inf, second_BC).min(axis=1, keepdims=True)
-    best_B1 = first_BN.max(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        score_BN = np.where(np.isneginf(first_BN), first_BN, worst_B1 - MARGIN + (first_BN - best_B1))
-    np.put_along_axis(score_BN, best_BC, second_BC, axis=1)
-    return score_BN.astype(np.float32)
