@@ -79,7 +79,8 @@ def parsed(text: str) -> tuple[str, str, dict[str, object]]:
 
 def with_ranker(config: Config, name: str, settings: dict[str, object]) -> Config:
     """Return a configuration with that ranker for every task."""
-    by_task = {task: config.rank.settings.get(task, {}) | settings for task in TASKS} if settings else {}
+    usual = config.rank.settings if name == config.rank.model else {}  # those of another model mean nothing to it
+    by_task = {task: usual.get(task, {}) | settings for task in TASKS}
     rank = msgspec.structs.replace(config.rank, model=name, settings=by_task)
     assert isinstance(rank, RankConfig)
     return msgspec.structs.replace(config, rank=rank)

@@ -39,17 +39,13 @@ from ritornello.schema import ONE_MINUTE_MS, Action
 Found = TypeVar("Found")
 TRACKS, DIM, FEATURES, CONTEXT, WARM_UP = 50_000, 32, 110, 12, 20
 FIVE = [path for path in PATHS if path != "evolution"]
-EVOLUTION = "multipath, all six paths"
+EVOLUTION = "multipath, all six paths, 50 plays evolved"
 SYSTEMS: dict[str, tuple[str, dict[str, object]]] = {
     "multipath": ("multipath", {}),
     "multipath without trees": ("multipath", {"trees": []}),
     "multipath for offers": ("multipath", {"paths": ["domains", "spaces", "evolution"], "trees": []}),
-    "multipath for offers, 20 plays": (
-        "multipath",
-        {"paths": ["domains", "spaces", "evolution"], "trees": [], "evolved": 20},
-    ),
     "multipath, five paths": ("multipath", {"paths": FIVE}),
-    EVOLUTION: ("multipath", {"paths": PATHS}),
+    EVOLUTION: ("multipath", {"paths": PATHS, "evolved": 50}),
     "din over 200 plays": ("din", {"length": 200}),
     "mean_pool": ("mean_pool", {}),
     "trees": ("trees", {}),

@@ -31,7 +31,7 @@ class MultipathConfig(NetworkConfig, frozen=True, forbid_unknown_fields=True):
     fusion: str = "concat"
     interests: int = 4
     iterations: int = 3
-    evolved: int = 50
+    evolved: int = 20
     experts: int = 0
     trees: tuple[str, ...] = ("rank_xendcg", "binary")
 
