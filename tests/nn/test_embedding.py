@@ -25,7 +25,7 @@ def tower(given_TV: np.ndarray) -> ItemTower:
     )
     made = ItemTower(base_KTE, knowledge, id_dropout=0.5)
     with torch.no_grad():
-        for table in made.attributes:
+        for table in made.attributes.values():
             table.weight.copy_(torch.randn(table.weight.shape))
     return made.eval()
 
@@ -33,7 +33,7 @@ def tower(given_TV: np.ndarray) -> ItemTower:
 def test_an_unplayed_track_lies_where_its_artist_does():
     made = tower(np.zeros((5, 0), np.float32))
     table_TE = made.table()
-    whole_E = (made.base_KTE[-1, PLAYED] + made.attributes[0].weight[1]).detach().numpy()
+    whole_E = (made.base_KTE[-1, PLAYED] + made.attributes["artist"].weight[1]).detach().numpy()
     np.testing.assert_allclose(table_TE[UNPLAYED, :-1], whole_E[:-1] / np.linalg.norm(whole_E[:-1]), rtol=1e-5)
     np.testing.assert_allclose(table_TE[UNPLAYED, -1], whole_E[-1], rtol=1e-5)
     assert not table_TE[UNKNOWN].any()

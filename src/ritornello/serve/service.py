@@ -71,8 +71,8 @@ def open_service(workspace: Workspace, *, is_loopback: bool, clock: Callable[[],
         ValueError: when the workspace has nothing to serve, or its live state is damaged.
     """
     metrics = Metrics()
-    follower = Follower(workspace, metrics.serving)
     state = SQLiteState(workspace.root / STATE_FILE)
+    follower = Follower(workspace, state, metrics.serving, clock)
     return Service(
         workspace=workspace,
         follower=follower,

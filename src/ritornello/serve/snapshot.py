@@ -6,7 +6,7 @@ Identifiers are looked up by binary search in sorted columns: a million of them 
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -69,12 +69,19 @@ class TrackNames(Mapping[int, str]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """What one version serves."""
+    """What one version serves: `pipeline` as of now, `untimed` the same without its stages measured, `published` as trained.
+
+    `arranged` are the tracks as they were put in order.
+    """
 
     served: request.Served
     users: IdRows
     tracks: IdRows
     names: TrackNames
+    pipeline: Pipeline
+    untimed: Pipeline
+    published: Pipeline
+    arranged: pl.DataFrame
 
     @property
     def version(self) -> str:
@@ -82,14 +89,13 @@ class Snapshot:
         return self.served.bundle.version
 
     @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline of the bundle."""
-        return self.served.bundle.pipeline
-
-    @property
     def num_tracks(self) -> int:
-        """Number of tracks that the bundle can recommend."""
+        """Number of tracks that can be recommended."""
         return len(self.pipeline.stats.value_TF) - 1
+
+    def pipeline_as_of(self, moment: int, at: int) -> Pipeline:
+        """Return whom to ask as of a moment: a list that is to stay what it was knows nothing newer than its bundle."""
+        return self.pipeline if moment >= at else self.published
 
     def user_row(self, user_id: str) -> int:
         """Return a user's row; whoever is not in the log has one behind it, the same in every process."""
@@ -110,10 +116,14 @@ def open_snapshot(workspace: Workspace) -> Snapshot:
     """
     served = request.open_workspace(workspace)
     prepared = served.prepared
-    bundle = replace(served.bundle, pipeline=timed(served.bundle.pipeline))
+    pipeline = timed(served.bundle.pipeline)
     return Snapshot(
-        served=replace(served, bundle=bundle),
+        served=served,
         users=IdRows(prepared.user_ids),
         tracks=IdRows(prepared.track_ids),
         names=TrackNames(prepared.track_ids, prepared.tracks),
+        pipeline=pipeline,
+        untimed=served.bundle.pipeline,
+        published=pipeline,
+        arranged=prepared.tracks,
     )

@@ -9,12 +9,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Lock
 
 import msgspec
 
 from ritornello.artifacts import Workspace
 from ritornello.schema import ONE_DAY_MS, Action
-from ritornello.serve.state import Holder, LiveEvent, LiveUser, Profile, ShownSlate
+from ritornello.serve.state import Holder, LiveEvent, LiveLog, LiveUser, Profile, ShownSlate
 from ritornello.serve.state.group_commit import GroupCommit
 
 STATE_FILE = "state.sqlite"
@@ -94,6 +95,7 @@ class SQLiteState:
             raise ValueError(f"{path} cannot be used as live state: {error}; move it away to start anew") from error
         self.writer = GroupCommit(writer)
         self.idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self.watcher, self.watching = connect(path), Lock()
 
     def add_events(self, events: list[LiveEvent]) -> Future[list[bool]]:
         """Keep events; see `State`."""
@@ -151,6 +153,25 @@ class SQLiteState:
     def _events(self, query: str, *values: str | int) -> Iterator[LiveEvent]:
         with self._reader() as connection:
             yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
+
+    def log(self) -> LiveLog:
+        """Return what everybody did."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")  # one view of the file for all that follows
+            rows = connection.execute(KEPT.format(f"action <> {int(Action.IMPRESSION)}")).fetchall()
+            removed = connection.execute("SELECT user_id, track_id, at, action FROM events WHERE is_removed").fetchall()
+            forgotten = connection.execute("SELECT user_id FROM forgotten").fetchall()
+            connection.execute("COMMIT")
+        return LiveLog(
+            events=msgspec.convert(rows, list[LiveEvent]),
+            removed=sorted(set(removed)),
+            forgotten=[user_id for (user_id,) in forgotten],
+        )
+
+    def mark(self) -> int:
+        """Return what changes with every write; the connection that looks never writes itself."""
+        with self.watching:
+            return int(self.watcher.execute("PRAGMA data_version").fetchone()[0])
 
     def old_events(self, before: int) -> Iterator[LiveEvent]:
         """Yield the events older than a moment that count."""
@@ -236,6 +257,7 @@ class SQLiteState:
     def close(self) -> None:
         """Finish what was begun, and let go."""
         self.writer.close()
+        self.watcher.close()
         while True:
             try:
                 self.idle.get_nowait().close()
