@@ -17,7 +17,7 @@ from ritornello.serve.export import export_events
 from ritornello.serve.snapshot import Snapshot
 from ritornello.train.recall import fit_recall
 
-NEW = {"track_id": "A-99", "title": "Song 99 of A", "artist_id": "A-artist-1", "artist": "A-Artist-1", "genre": "A"}
+NEW = {"track_id": "A-99", "title": "Song 99 of A", "artist_id": "A-artist-5", "artist": "A-Artist-5", "genre": "A"}
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def popular(snapshot: Snapshot, track_id: str) -> float:
 
 
 def test_a_new_track_is_in_the_radio_of_its_artist(client):
-    asked = {"scene": "similar", "seeds": ["artist:A-artist-1"]}
+    asked = {"scene": "similar", "seeds": ["artist:A-artist-5"]}
     assert "A-99" not in ids(client, **asked)
     add(client, NEW)
     assert "A-99" in ids(client, **asked)
@@ -82,7 +82,7 @@ def test_a_new_track_lies_beside_its_kin(client):
     row = snapshot.tracks.row("A-99")
     near = vector.track_TE[1:, :-1] @ vector.track_TE[row, :-1]
     best = 1 + np.argsort(-near)
-    kin = [str(snapshot.names.track_ids[place - 1]) for place in best[:5]]
+    kin = [str(snapshot.names.track_ids[place - 1]) for place in best[:5].tolist()]
     assert kin[0] == "A-99"
     assert all(name.startswith("A-") for name in kin)
 
@@ -99,7 +99,9 @@ def test_what_is_played_now_is_popular_and_fresh(client, clock):
     assert {"popular", "fresh"} <= set(told["A-99"])
 
 
-def test_popularity_is_what_training_would_count_after_the_live_events_are_in_the_log(client, root, clock, tmp_path, small_config):
+def test_popularity_is_what_training_would_count_after_the_live_events_are_in_the_log(
+    client, root, clock, tmp_path, small_config
+):
     before = popular(served(client), "B-01")
     play(client, clock, "B-02", ["somebody"], minutes=9)
     play(client, clock, "B-01", ["A-01", "somebody", "A-02"])
@@ -131,7 +133,7 @@ def test_taken_back_and_forgotten_events_count_no_more(client, clock):
 
 def test_blocks_hold_for_a_new_track(client):
     add(client, NEW)
-    asked = {"scene": "similar", "seeds": ["artist:A-artist-1"]}
+    asked = {"scene": "similar", "seeds": ["artist:A-artist-5"]}
     assert "A-99" in ids(client, **asked)
     client.post("/v1/users/A-01/rules/blocks", json={"kind": "track", "id": "A-99"})
     assert "A-99" not in ids(client, **asked)
@@ -159,13 +161,13 @@ def test_a_track_that_is_not_released_yet_waits(client, clock):
     answer = client.post("/v1/tracks", json={"tracks": [{**NEW, "released_at": clock.now + ONE_DAY_MS}]})
     assert answer.json() == {"stored": 1}
     add(client, {**NEW, "track_id": "A-98"})
-    asked = {"scene": "similar", "seeds": ["artist:A-artist-1"]}
+    asked = {"scene": "similar", "seeds": ["artist:A-artist-5"]}
     assert "A-98" in ids(client, **asked)
     assert "A-99" not in ids(client, **asked)
     clock.now += 2 * ONE_DAY_MS
     play(client, clock, "B-01", ["x"])
     until(client, lambda now: now.num_tracks >= now.tracks.row("A-99"))
-    assert "A-99" in ids(client, **asked)
+    assert {"A-98", "A-99"} <= set(ids(client, **asked))
 
 
 def test_a_file_that_is_ingested_is_enough(client, root, clock, tmp_path):
@@ -174,7 +176,7 @@ def test_a_file_that_is_ingested_is_enough(client, root, clock, tmp_path):
     )
     ingest(Workspace(root), [tmp_path / "new.parquet"], kind="catalogue")
     until(client, lambda now: now.tracks.row("A-99"))
-    assert "A-99" in ids(client, scene="similar", seeds=["artist:A-artist-1"])
+    assert "A-99" in ids(client, scene="similar", seeds=["artist:A-artist-5"])
 
 
 def test_an_unknown_track_counts_once_the_catalogue_has_it(client, clock):

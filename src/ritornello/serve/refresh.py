@@ -39,7 +39,8 @@ def refreshed(published: Snapshot, before: Snapshot, catalogue: pl.DataFrame, li
     at = int(known.at_E.max(initial=0)) + 1
     knowledge = as_trained(prepared.knowledge, prepared.tracks, bundle.tracks)
     seen = knowledge.before(now, played=known.num_tracks)
-    if at <= bundle.at and seen.num_tracks == len(bundle.tracks):
+    is_as_trained = at <= bundle.at and seen.num_tracks == len(bundle.tracks)
+    if is_as_trained and not (live.events or live.removed or live.forgotten):
         return published
     pipeline = refresh(told.untimed, known, at, seen)
     return replace(told, untimed=pipeline, pipeline=timed(pipeline))
