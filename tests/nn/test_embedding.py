@@ -1,12 +1,25 @@
 """What is known of a track places it before anybody has played it."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
+from ritornello.data.kin import Kin
 from ritornello.data.knowledge import Knowledge
 from ritornello.nn.embedding import ItemTower, Sums
 
 PLAYED, UNPLAYED, UNKNOWN = 1, 3, 4
+
+
+def knowledge_with(given_TV: np.ndarray) -> Knowledge:
+    return Knowledge(
+        artist_T=np.array([0, 1, 2, 1, 0], np.int32),
+        album_T=np.zeros(5, np.int32),
+        genre_T=np.zeros(5, np.int32),
+        appeared_at_T=np.zeros(5, np.int64),
+        given_TV=given_TV,
+    )
 
 
 def tower(given_TV: np.ndarray) -> ItemTower:
@@ -16,14 +29,7 @@ def tower(given_TV: np.ndarray) -> ItemTower:
     base_KTE[:, 1:3] = torch.randn(2, 3 - 1, 4)
     base_KTE[:, 1:3, -1] = torch.tensor([-2.0, -5.0])
     given_TV.flags.writeable = False  # as a mapped array is
-    knowledge = Knowledge(
-        artist_T=np.array([0, 1, 2, 1, 0], np.int32),
-        album_T=np.zeros(5, np.int32),
-        genre_T=np.zeros(5, np.int32),
-        appeared_at_T=np.zeros(5, np.int64),
-        given_TV=given_TV,
-    )
-    made = ItemTower(base_KTE, knowledge, id_dropout=0.5)
+    made = ItemTower(base_KTE, knowledge_with(given_TV), id_dropout=0.5)
     with torch.no_grad():
         for table in made.attributes.values():
             table.weight.copy_(torch.randn(table.weight.shape))
@@ -60,3 +66,23 @@ def test_a_fold_has_its_own_places():
     made = tower(np.zeros((5, 0), np.float32))
     assert not np.allclose(made.table(0)[PLAYED], made.table()[PLAYED])
     np.testing.assert_array_equal(made.table(0)[UNPLAYED], made.table()[UNPLAYED])
+
+
+def test_kin_place_a_track_as_the_tower_does():
+    given_TV = np.zeros((5, 3), np.float32)
+    given_TV[UNKNOWN] = (1.0, -1.0, 0.5)
+    for given in (given_TV, np.zeros((5, 0), np.float32)):
+        made = tower(given)
+        with torch.no_grad():
+            made.unplayed_height.fill_(-3.5)
+        unplayed_N = np.array([UNPLAYED, UNKNOWN])
+        placed_NE = made.kin().place(knowledge_with(given), unplayed_N)
+        np.testing.assert_allclose(placed_NE, made.table()[unplayed_N], rtol=1e-5, atol=1e-6)
+        copied = Kin.restore(made.kin().arrays())
+        np.testing.assert_array_equal(copied.place(knowledge_with(given), unplayed_N), placed_NE)
+
+
+def test_an_artist_who_has_just_come_has_no_kin():
+    made = tower(np.zeros((5, 0), np.float32))
+    knowledge = replace(knowledge_with(np.zeros((5, 0), np.float32)), artist_T=np.array([0, 1, 2, 99, 0], np.int32))
+    assert not made.kin().place(knowledge, np.array([UNPLAYED])).any()

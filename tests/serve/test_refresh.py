@@ -1,5 +1,6 @@
 """What has come since the bundle was trained is recommended without training: new tracks, and what people play now."""
 
+import shutil
 import time
 from collections.abc import Callable
 
@@ -186,3 +187,11 @@ def test_an_unknown_track_counts_once_the_catalogue_has_it(client, clock):
     assert served(client).tracks.row("A-99") == 0
     add(client, NEW)
     until(client, lambda now: popular(now, "A-99") > 2)
+
+
+def test_without_a_catalogue_a_track_counts_as_soon_as_it_is_played(root, clock):
+    shutil.rmtree(root / "catalogue")
+    with TestClient(create_app(root, clock=clock), base_url="http://127.0.0.1") as client:
+        play(client, clock, "nowhere-else", ["x", "y", "z"])
+        until(client, lambda now: popular(now, "nowhere-else") > 2)
+        assert "nowhere-else" in ids(client, only="unheard")

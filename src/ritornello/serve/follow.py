@@ -94,20 +94,19 @@ class Follower:
                 return
             started = time.monotonic()
             self._news = news
-            try:
-                self._snapshot = self._up_to_now(self._published)
-            except Exception as error:  # noqa: BLE001  # whatever is wrong with what has come, what was served goes on
-                logger.warning("what has come since cannot be taken in: %s", type(error).__name__)
-            else:
-                self.told(self._snapshot, self.refused)
+            self._snapshot = self._up_to_now(self._published)
             ended = time.monotonic()
             self._rest_until = ended + max(LEAST_REST_S, REST * (ended - started))
 
     def _up_to_now(self, published: Snapshot) -> Snapshot:
-        """Return a snapshot with what has happened by now."""
-        live = self.state.log()
-        beyond = self._catalogue.beyond(published.served.prepared, live.events)
-        return refreshed(published, self._snapshot, beyond, live, self.clock())
+        """Return a snapshot with what has happened by now; what was served goes on where that cannot be taken in."""
+        try:
+            live = self.state.log()
+            beyond = self._catalogue.beyond(published.served.prepared, live.events)
+            return refreshed(published, self._snapshot, beyond, live, self.clock())
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with what has come
+            logger.warning("what has come since cannot be taken in: %s", type(error).__name__)
+            return self._snapshot if self._published is published else published
 
     def _look(self) -> Mark:
         """Return what changes with every publication and preparation."""

@@ -120,6 +120,7 @@ class Catalogue:
     """What the workspace tells of tracks that its prepared log does not know; read again when a file has come."""
 
     workspace: Workspace
+    prepared: Prepared | None = None
     mark: object = None
     described: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -129,10 +130,11 @@ class Catalogue:
 
     def beyond(self, prepared: Prepared, events: list[LiveEvent]) -> pl.DataFrame:
         """Return those tracks; where there is no catalogue at all, those that were played live too."""
-        mark = (self.look(), id(prepared))
-        if mark != self.mark:
+        mark = self.look()
+        if mark != self.mark or prepared is not self.prepared:
             dtype = prepared.track_ids.dtype
-            self.mark, self.described = mark, read_catalogue(self.workspace, dtype, but=prepared.track_ids)
+            self.described = read_catalogue(self.workspace, dtype, but=prepared.track_ids)
+            self.mark, self.prepared = mark, prepared
         if parts_of(self.workspace.catalogue / "tracks"):
             return self.described
         played = first_events(events, prepared.track_ids.dtype).select(TRACK_ID)
