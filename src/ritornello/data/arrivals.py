@@ -30,24 +30,23 @@ from ritornello.schema import (
 TOLD = (ARTIST_ID, ALBUM_ID, GENRE)
 
 
-def arrange(tracks: pl.DataFrame, came: pl.DataFrame, played: pl.DataFrame, now: int) -> pl.DataFrame:
+def arrange(tracks: pl.DataFrame, came: pl.DataFrame, played: pl.DataFrame, now: int, *, least: int) -> pl.DataFrame:
     """Return prepared tracks and those that `came` since, in the order of their rows.
 
     A track appears at the earlier of its release and its first play, which `played` tells of the newest ones (UTC ms). What is
-    there now counts as having appeared before any event that is yet to come.
+    there now counts as having appeared before any event that is yet to come. At `least` so many tracks keep their rows.
     """
-    first = tracks.filter(pl.col(APPEARED_AT) < now)
+    first = tracks.head(max(least, len(tracks.filter(pl.col(APPEARED_AT) < now))))
     later = pl.concat([tracks.slice(len(first)), came], how="diagonal_relaxed")
     later = later.join(played, on=TRACK_ID, how="left", suffix="_live", maintain_order="left")
     appeared = pl.min_horizontal(APPEARED_AT, FIRST_AT + "_live", RELEASED_AT)
     ordered = later.with_columns(appeared.alias(APPEARED_AT)).sort([APPEARED_AT, TRACK_ID], nulls_last=True)
-    last = first[APPEARED_AT].max()
+    last = pl.lit(first[APPEARED_AT].max(), pl.Int64)
     is_here = pl.col(APPEARED_AT) < now
     if came.is_empty() and ordered.filter(is_here).is_empty():
         return tracks
-    behind = ordered.with_columns(
-        pl.when(is_here).then(pl.lit(last, pl.Int64)).otherwise(APPEARED_AT).alias(APPEARED_AT)
-    )
+    not_yet = pl.when(pl.col(APPEARED_AT).is_not_null()).then(pl.max_horizontal(APPEARED_AT, last))
+    behind = ordered.with_columns(pl.when(is_here).then(last).otherwise(not_yet).alias(APPEARED_AT))
     both = pl.concat([first, behind.select(pl.exclude(FIRST_AT + "_live"))], how="diagonal_relaxed")
     return both.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int32).alias(TRACK_IDX))
 

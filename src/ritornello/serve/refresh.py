@@ -51,7 +51,9 @@ def with_arrivals(
 ) -> Snapshot:
     """Return a snapshot with a row for every track that has come since the log was prepared, an earlier one if it has them."""
     prepared = published.served.prepared
-    tracks = arrange(prepared.tracks, catalogue, first_events(events, prepared.track_ids.dtype), now)
+    played = first_events(events, prepared.track_ids.dtype)
+    in_use = max(len(published.served.bundle.tracks), int(prepared.sequences.track_E.max(initial=0)))
+    tracks = arrange(prepared.tracks, catalogue, played, now, least=in_use)
     for known in (before, published):
         if known.served.bundle is published.served.bundle and (
             known.arranged is tracks or known.arranged.equals(tracks)
