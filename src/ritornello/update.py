@@ -68,7 +68,7 @@ def update(workspace: Workspace, asked: Config | None, *, progress: Progress | N
         before=earlier.version,
         version=version,
         events=int((prepared.sequences.at_E >= earlier.at).sum()),
-        tracks=len(pipeline.stats.value_TF) - len(earlier.tracks) - 1,
+        tracks=len(pipeline.stats.value_TF) - 1 - int(np.count_nonzero(row_of["track"])),
         ranked_at=earlier.ranked_at,
         pipeline=pipeline,
     )

@@ -17,10 +17,8 @@ from ritornello.serve.snapshot import Snapshot, open_snapshot
 from ritornello.serve.state import State
 
 PERIOD_S = 0.2
-LEAST_REST_S, REST = (
-    1.0,
-    20.0,
-)  # between two refreshes: at least so long, and so many times as long as the last one took
+LEAST_REST_S = 1.0  # between two refreshes
+REST = 20.0  # and so many times as long as the last one took
 
 Mark = tuple[FileMark, ...]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, History, Int32
+from ritornello.contracts import Bool, Float32, History, Int32
 from ritornello.data.labels import play_ratio
 from ritornello.data.sequence import Sequences, encode
 from ritornello.data.sessions import number_sessions
@@ -36,7 +37,7 @@ def merged(snapshot: Snapshot, user: int, live: LiveUser) -> Sequences:
     logged = log_events(snapshot, PADDING if live.is_forgotten else user)
     if live.removed:
         logged = without_removed(snapshot, logged, live)
-    since = live_events(snapshot, live.events, np.ones(len(live.events), np.int32))
+    since = live_events(snapshot, live.events)
     ordered = sort_events(join(logged, since))
     return Sequences(
         start_U=np.array([0, 0, len(ordered)], np.int64),
@@ -63,19 +64,25 @@ def log_events(snapshot: Snapshot, user: int) -> EventBatch:
     )
 
 
-def live_events(snapshot: Snapshot, events: list[LiveEvent], user_E: Int32) -> EventBatch:
-    """Return live events as rows of these users; the share is of the event's own track length, else of the catalogue's."""
+def live_events(snapshot: Snapshot, events: list[LiveEvent]) -> EventBatch:
+    """Return one user's live events; the share is of the event's own track length, else of the catalogue's."""
     track_E = snapshot.tracks.rows([event.track_id for event in events])
-    played_ms_E = as_floats([event.played_ms for event in events])
     own_ms_E = as_floats([event.track_ms for event in events])
     batch = EventBatch(
-        user_E=user_E,
+        user_E=np.ones(len(events), np.int32),
         track_E=track_E,
         at_E=np.array([event.at for event in events], np.int64),
         action_E=np.array([event.action for event in events], np.int8),
-        play_ratio_E=play_ratio(played_ms_E, np.where(own_ms_E > 0, own_ms_E, snapshot.track_ms(track_E))),
+        play_ratio_E=share(snapshot, track_E, as_floats([event.played_ms for event in events]), own_ms_E),
     )
     return batch.rows(track_E != PADDING)
+
+
+def share(
+    snapshot: Snapshot, track_E: Int32, played_ms_E: NDArray[np.float64], own_ms_E: NDArray[np.float64]
+) -> Float32:
+    """Return which share of each track was played."""
+    return play_ratio(played_ms_E, np.where(own_ms_E > 0, own_ms_E, snapshot.track_ms(track_E)))
 
 
 def join(first: EventBatch, second: EventBatch) -> EventBatch:

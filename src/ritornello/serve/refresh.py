@@ -11,19 +11,21 @@ import numpy as np
 import polars as pl
 
 from ritornello.artifacts import Workspace
+from ritornello.contracts import Int32
 from ritornello.data.arrivals import arrange, as_trained, extend
 from ritornello.data.catalogue import read_catalogue
+from ritornello.data.ids import rows_of
 from ritornello.data.parts import parts_of
 from ritornello.data.prepare import Prepared
 from ritornello.data.sequence import Sequences
 from ritornello.data.sessions import number_sessions
 from ritornello.data.shards import EventBatch, sort_events
-from ritornello.schema import FIRST_AT, PADDING, TRACK_ID
-from ritornello.serve.history import is_removed, join, live_events
+from ritornello.schema import ACTION, AT, FIRST_AT, PADDING, PLAYED_MS, TRACK_ID, TRACK_MS, USER_ID
+from ritornello.serve.history import is_removed, join, share
 from ritornello.serve.marks import identity
 from ritornello.serve.snapshot import IdRows, Snapshot, TrackNames
 from ritornello.serve.stages import timed
-from ritornello.serve.state import LiveEvent, LiveLog
+from ritornello.serve.state import LiveLog
 from ritornello.train.refresh import refresh
 
 
@@ -32,7 +34,7 @@ def refreshed(published: Snapshot, before: Snapshot, catalogue: pl.DataFrame, li
 
     `before` is what was served until now, `catalogue` what it tells of tracks that the log's preparation does not know.
     """
-    now = max(clock, *(event.at for event in live.events), 0) + 1  # clients' clocks may be a little ahead
+    now = max(clock, newest(live.events)) + 1  # clients' clocks may be a little ahead
     told = with_arrivals(published, before, catalogue, live.events, now)
     prepared, bundle = told.served.prepared, told.served.bundle
     known = everything(told, live)
@@ -40,14 +42,14 @@ def refreshed(published: Snapshot, before: Snapshot, catalogue: pl.DataFrame, li
     knowledge = as_trained(prepared.knowledge, prepared.tracks, bundle.tracks)
     seen = knowledge.before(now, played=known.num_tracks)
     is_as_trained = at <= bundle.at and seen.num_tracks == len(bundle.tracks)
-    if is_as_trained and not (live.events or live.removed or live.forgotten):
+    if is_as_trained and live.events.is_empty() and not (live.removed or live.forgotten):
         return published
     pipeline = refresh(told.untimed, known, at, seen)
     return replace(told, untimed=pipeline, pipeline=timed(pipeline))
 
 
 def with_arrivals(
-    published: Snapshot, before: Snapshot, catalogue: pl.DataFrame, events: list[LiveEvent], now: int
+    published: Snapshot, before: Snapshot, catalogue: pl.DataFrame, events: pl.DataFrame, now: int
 ) -> Snapshot:
     """Return a snapshot with a row for every track that has come since the log was prepared, an earlier one if it has them."""
     prepared = published.served.prepared
@@ -70,12 +72,15 @@ def with_arrivals(
     )
 
 
-def first_events(events: list[LiveEvent], dtype: pl.DataType) -> pl.DataFrame:
+def newest(events: pl.DataFrame) -> int:
+    """Return the newest moment of live events, 0 where there are none."""
+    return 0 if events.is_empty() else int(events[AT].to_numpy().max())
+
+
+def first_events(events: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
     """Return the first moment of each track among live events; identifiers that the log cannot have are left out."""
-    columns = {TRACK_ID: [event.track_id for event in events], FIRST_AT: [event.at for event in events]}
-    table = pl.DataFrame(columns, schema={TRACK_ID: pl.String, FIRST_AT: pl.Int64})
-    ids = table.with_columns(pl.col(TRACK_ID).cast(dtype, strict=False)).drop_nulls(TRACK_ID)
-    return ids.group_by(TRACK_ID).agg(pl.col(FIRST_AT).min())
+    ids = events.with_columns(pl.col(TRACK_ID).cast(dtype, strict=False)).drop_nulls(TRACK_ID)
+    return ids.group_by(TRACK_ID).agg(pl.col(AT).min().alias(FIRST_AT))
 
 
 def everything(snapshot: Snapshot, live: LiveLog) -> Sequences:
@@ -97,14 +102,10 @@ def everything(snapshot: Snapshot, live: LiveLog) -> Sequences:
         user_R = snapshot.users.rows([user_id for user_id, *_ in live.removed]).tolist()
         marks = [(user, *mark[1:]) for user, mark in zip(user_R, live.removed, strict=True)]
         logged = logged.rows(~is_removed(snapshot, logged, marks))
-    user_ids = [event.user_id for event in live.events]
-    user_E = snapshot.users.rows(user_ids)
-    newcomers = {user_id: None for user_id, user in zip(user_ids, user_E.tolist(), strict=True) if user == PADDING}
-    row_of = {user_id: log.num_users + 1 + place for place, user_id in enumerate(newcomers)}
-    user_E = np.array(
-        [user or row_of[user_id] for user_id, user in zip(user_ids, user_E.tolist(), strict=True)], np.int32
-    )
-    ordered = sort_events(join(logged, live_events(snapshot, live.events, user_E)))
+    user_E = snapshot.users.rows(live.events[USER_ID])
+    newcomers = live.events[USER_ID].filter(user_E == PADDING).unique(maintain_order=True)
+    user_E = np.where(user_E == PADDING, log.num_users + rows_of(live.events[USER_ID], newcomers), user_E)
+    ordered = sort_events(join(logged, live_batch(snapshot, live.events, user_E.astype(np.int32))))
     count_U = np.bincount(ordered.user_E, minlength=log.num_users + len(newcomers) + 1)
     return Sequences(
         start_U=np.r_[0, np.cumsum(count_U)].astype(np.int64),
@@ -115,6 +116,22 @@ def everything(snapshot: Snapshot, live: LiveLog) -> Sequences:
         session_E=number_sessions(ordered.user_E, ordered.at_E),
         num_tracks=int(ordered.track_E.max(initial=0)),
     )
+
+
+def live_batch(snapshot: Snapshot, events: pl.DataFrame, user_E: Int32) -> EventBatch:
+    """Return live events as rows of these users; those of tracks that nobody knows are left out."""
+    track_E = snapshot.tracks.rows(events[TRACK_ID])
+    played_ms_E, own_ms_E = (
+        events[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in (PLAYED_MS, TRACK_MS)
+    )
+    batch = EventBatch(
+        user_E=user_E,
+        track_E=track_E,
+        at_E=events[AT].to_numpy(),
+        action_E=events[ACTION].to_numpy(),
+        play_ratio_E=share(snapshot, track_E, played_ms_E, own_ms_E),
+    )
+    return batch.rows(track_E != PADDING)
 
 
 @dataclass(slots=True)
@@ -130,7 +147,7 @@ class Catalogue:
         """Return what changes with every file that is ingested."""
         return tuple(identity(path) for path in (self.workspace.catalogue / "tracks", self.workspace.events))
 
-    def beyond(self, prepared: Prepared, events: list[LiveEvent]) -> pl.DataFrame:
+    def beyond(self, prepared: Prepared, events: pl.DataFrame) -> pl.DataFrame:
         """Return those tracks; where there is no catalogue at all, those that were played live too."""
         mark = self.look()
         if mark != self.mark or prepared is not self.prepared:

@@ -30,11 +30,11 @@ class IdRows:
         self.sorted_ids = text.gather(order_I)
         self.row_I = (order_I.to_numpy() + 1).astype(np.int32)
 
-    def rows(self, ids: list[str]) -> Int32:
+    def rows(self, ids: list[str] | pl.Series) -> Int32:
         """Return the row of each identifier, PADDING where it is unknown."""
-        if not ids or not len(self.row_I):
+        if not len(ids) or not len(self.row_I):
             return np.full(len(ids), PADDING, np.int32)
-        wanted = pl.Series(ids, dtype=pl.String)
+        wanted = ids if isinstance(ids, pl.Series) else pl.Series(ids, dtype=pl.String)
         place_I = np.minimum(self.sorted_ids.search_sorted(wanted).to_numpy(), len(self.row_I) - 1)
         is_known_I = (self.sorted_ids.gather(place_I) == wanted).to_numpy()
         return np.where(is_known_I, self.row_I[place_I], PADDING).astype(np.int32)

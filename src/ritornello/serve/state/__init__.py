@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
+import polars as pl
 
 from ritornello.rerank.standing import StandingRules
 
@@ -78,13 +79,13 @@ class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveLog(msgspec.Struct, frozen=True, kw_only=True):
-    """What everybody did beside the log: events by user and time without impressions.
+    """What everybody did beside the log: a table of events by user and time without impressions; it may be long.
 
     `removed` names what was taken back, live or of the log: user, track, moment, action. The log of `forgotten` users counts no
     more.
     """
 
-    events: list[LiveEvent]
+    events: pl.DataFrame
     removed: list[tuple[str, str, int, int]]
     forgotten: list[str]
 
