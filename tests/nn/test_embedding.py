@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from ritornello.data.kin import Kin
 from ritornello.data.knowledge import Knowledge
 from ritornello.nn.embedding import ItemTower, Sums
+from ritornello.nn.warm import take_over, weights_of
 
 PLAYED, UNPLAYED, UNKNOWN = 1, 3, 4
 
@@ -86,3 +88,18 @@ def test_an_artist_who_has_just_come_has_no_kin():
     made = tower(np.zeros((5, 0), np.float32))
     knowledge = replace(knowledge_with(np.zeros((5, 0), np.float32)), artist_T=np.array([0, 1, 2, 99, 0], np.int32))
     assert not made.kin().place(knowledge, np.array([UNPLAYED])).any()
+
+
+def test_a_tower_takes_over_what_a_smaller_one_has_learned_and_no_vectors_of_another_width():
+    small, large = tower(np.zeros((5, 3), np.float32)), tower(np.zeros((5, 3), np.float32))
+    weights = weights_of(small, small.base_KTE[-1])
+    with torch.no_grad():
+        for weight in large.parameters():
+            weight.add_(1.0)
+    begun = large.track.weight.clone()
+    take_over(large, {**weights, "track.weight": weights["track.weight"][:3]})
+    assert torch.equal(large.unplayed_height, small.unplayed_height)
+    assert torch.equal(large.track.weight[:3], small.track.weight[:3])
+    assert torch.equal(large.track.weight[3:], begun[3:])
+    with pytest.raises(ValueError, match=r"from_given.weight is .* in the bundle and .* now"):
+        take_over(tower(np.zeros((5, 2), np.float32)), weights)
