@@ -16,7 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-FORMAT = 2  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
+LOCK_S = 600.0  # how long a writer of a workspace waits for others
+FORMAT = 3  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Workspace:
         return self.root / "bundles"
 
     @contextmanager
-    def lock(self, *, timeout_s: float = 600.0) -> Iterator[None]:
+    def lock(self, *, timeout_s: float = LOCK_S) -> Iterator[None]:
         """Hold the workspace for one writer; the operating system frees it when a process dies.
 
         Raises:

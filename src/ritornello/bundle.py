@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from ritornello import rank, recall, smoke
 from ritornello.artifacts import Workspace, read_manifest, replace_folder, write_atomic, write_manifest
@@ -23,7 +24,10 @@ from ritornello.data.features import TrackStats
 from ritornello.data.ids import hash_ids
 from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.pipeline import Pipeline
+from ritornello.schema import ALBUM_ID, ARTIST_ID, GENRE, TRACK_ID
 
+TRACKS_FILE, WEIGHTS = "tracks.parquet", "weights"
+DESCRIBED = (TRACK_ID, ARTIST_ID, ALBUM_ID, GENRE)
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")  # a folder's plain name: nothing outside `bundles/` is ever read
 
 
@@ -36,20 +40,36 @@ class Facts(msgspec.Struct, frozen=True):
     track_ids_hash: str
     user_ids_hash: str
     config: Config
+    ranked_at: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
-    """A pipeline that can serve, its version and the moment it was trained for (UTC ms)."""
+    """A pipeline that can serve, its version, the moment it was trained for and the one its rankers were (UTC ms).
+
+    `tracks` are those it knows, in the order of their rows, with artist, album and genre as they were then.
+    """
 
     version: str
     at: int
     pipeline: Pipeline
     config: Config
+    tracks: pl.DataFrame
+    ranked_at: int
 
 
-def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: Prepared, at: int) -> str:
+def publish(  # what a bundle is made of
+    workspace: Workspace,
+    pipeline: Pipeline,
+    config: Config,
+    prepared: Prepared,
+    at: int,
+    *,
+    ranked_at: int | None = None,
+) -> str:
     """Write the pipeline as a bundle, check that it reads back and answers, and make it the served one; return its version.
+
+    Its rankers were trained for `at` too, unless an earlier moment is given.
 
     Raises:
         ValueError: when it does not: what was served goes on.
@@ -59,8 +79,10 @@ def publish(workspace: Workspace, pipeline: Pipeline, config: Config, prepared: 
         draft = workspace.bundles / ".draft"
         with replace_folder(draft) as folder:
             write_pipeline(folder, pipeline)
+            prepared.tracks.head(num_tracks).select(DESCRIBED).write_parquet(folder / TRACKS_FILE)
             facts: dict[str, object] = {
                 "at": at,
+                "ranked_at": at if ranked_at is None else ranked_at,
                 "num_tracks": num_tracks,
                 "num_users": len(prepared.user_ids),
                 "track_ids_hash": hash_ids(prepared.track_ids.head(num_tracks)),
@@ -108,7 +130,9 @@ def place(draft: Path, folder: Path) -> None:
 def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
     """Write every channel, ranker and the track statistics."""
     for name, channel in pipeline.channels.items():
-        recall.save(channel, folder / "channels" / name)
+        recall.save(channel.arrays(), folder / "channels" / name)
+        if isinstance(channel, recall.Resumed) and (weights := channel.weights()):
+            recall.save(weights, folder / WEIGHTS / name)
     (folder / "rankers").mkdir()
     for task, ranker in pipeline.rankers.items():
         np.savez(folder / "rankers" / f"{task}.npz", **ranker.arrays())  # type: ignore[arg-type]  # read as the flag
@@ -155,10 +179,7 @@ def current_version(workspace: Workspace) -> str:
 
 def read_bundle(folder: Path, prepared: Prepared) -> Bundle:
     """Read and check one bundle against its manifest and the workspace's ids."""
-    try:
-        facts = msgspec.convert(read_manifest(folder), Facts)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"bundle {folder.name} is corrupt: manifest.json: {error}; train again") from error
+    facts = read_facts(folder)
     ids = (
         ("track", prepared.track_ids, facts.num_tracks, facts.track_ids_hash),
         ("user", prepared.user_ids, facts.num_users, facts.user_ids_hash),
@@ -169,18 +190,39 @@ def read_bundle(folder: Path, prepared: Prepared) -> Bundle:
                 f"bundle {folder.name} was trained on other {what} ids than {prepared.folder} holds: the bundle is stale, "
                 "run `ritornello train` again"
             )
+    return bundle_of(folder, facts)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read and check a bundle's manifest, and every file against it."""
+    try:
+        return msgspec.convert(read_manifest(folder), Facts)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"bundle {folder.name} is corrupt: manifest.json: {error}; train again") from error
+
+
+def bundle_of(folder: Path, facts: Facts) -> Bundle:
+    """Read a bundle whose manifest has been checked."""
     try:
         pipeline = read_pipeline(folder, facts.config)
+        tracks = pl.read_parquet(folder / TRACKS_FILE)
     except (KeyError, OSError) as error:
         raise ValueError(f"bundle {folder.name} lacks {error}: it is of another version, train again") from error
-    return Bundle(version=folder.name, at=facts.at, pipeline=pipeline, config=facts.config)
+    return Bundle(
+        version=folder.name,
+        at=facts.at,
+        pipeline=pipeline,
+        config=facts.config,
+        tracks=tracks,
+        ranked_at=facts.ranked_at,
+    )
 
 
 def read_pipeline(folder: Path, config: Config) -> Pipeline:
     """Read what `write_pipeline` wrote."""
     described = json.loads((folder / "pipeline.json").read_text())
     channels = {
-        name: recall.load(recall.make(name, config.recall.settings.get(name)), folder / "channels" / name)
+        name: recall.make(name, config.recall.settings.get(name)).restore(recall.load(folder / "channels" / name))
         for name in config.recall.channels
     }
     rankers = {}

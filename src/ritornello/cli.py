@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ritornello.artifacts import Workspace
-from ritornello.config import load_config
+from ritornello.config import Config, load_config
 from ritornello.contracts import Only
 from ritornello.data.ids import rows_of
 from ritornello.data.prepare import Prepared, load_prepared
@@ -167,8 +167,19 @@ def prepare(root: Root) -> None:
 
 
 @app.command()
-def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) -> None:  # noqa: B006  # typer copies it
+def train(
+    root: Root,
+    config_file: ConfigFile = None,
+    override: Overrides = [],  # noqa: B006  # typer copies it
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Go on from the published bundle: rankers stay, all else learns what is new."),
+    ] = False,
+) -> None:
     """Train recall and ranking on the whole log and publish the bundle."""
+    if update:
+        update_bundle(root, load_config(config_file, override) if config_file or override else None)
+        return
     from ritornello.bundle import publish
     from ritornello.request import newest_moment
     from ritornello.runs import Run, running
@@ -185,6 +196,20 @@ def train(root: Root, config_file: ConfigFile = None, override: Overrides = []) 
     version = publish(workspace, pipeline, config, prepared, at)
     typer.echo(
         f"published bundle {version}: channels {', '.join(pipeline.channels)}; rankers {', '.join(pipeline.rankers)}"
+    )
+
+
+def update_bundle(root: Path, asked: Config | None) -> None:
+    """Bring the published bundle up to date, and say how."""
+    from ritornello.update import update
+
+    with progress_bars() as progress:
+        done = update(Workspace(root), asked, progress=progress)
+    typer.echo(f"updated bundle {done.before}: {done.events:,} new events, {done.tracks:,} new tracks")
+    ranked = datetime.fromtimestamp(done.ranked_at / 1000, UTC)
+    typer.echo(
+        f"published bundle {done.version}: channels {', '.join(done.pipeline.channels)}; rankers of {ranked:%Y-%m-%d} "
+        f"{', '.join(done.pipeline.rankers) or 'none'}"
     )
 
 

@@ -1,11 +1,13 @@
-"""Where a training run keeps its checkpoints and its log, and where it shows progress; what is trained inside looks here."""
+"""Runs of training: where one keeps its checkpoints and its log and shows progress, and what one goes on from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 
@@ -15,6 +17,18 @@ class Run:
 
     folder: Path | None = None
     progress: Progress | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """What training goes on from: the name and the weights of what was trained before, in the rows of today, and when it ended.
+
+    `since` is the moment (UTC ms) from which events are new to these weights.
+    """
+
+    name: str
+    weights: Mapping[str, NDArray[np.generic]]
+    since: int
 
 
 NOWHERE = Run()

@@ -197,9 +197,9 @@ def rows_of(candidates: Candidates, order: NDArray[np.intp]) -> Candidates:
 @every_variant
 def test_it_survives_the_disk(name, field, tmp_path, everybody):
     channel = fitted(name, field)
-    recall.save(channel, tmp_path / "channel")
+    recall.save(channel.arrays(), tmp_path / "channel")
     settings = {} if field is None else {field: sharpest(name, field)}
-    loaded = recall.load(recall.make(name, settings), tmp_path / "channel")
+    loaded = recall.make(name, settings).restore(recall.load(tmp_path / "channel"))
     np.testing.assert_array_equal(scores(loaded, everybody), scores(channel, everybody))
     assert loaded.arrays().keys() == channel.arrays().keys()
     for key, array in channel.arrays().items():

@@ -62,10 +62,11 @@ def released_at(path: Path, column: str, dtype: pl.DataType, *, per_second: int)
     return pl.when(is_year).then(first_day).otherwise(at)
 
 
-def read_catalogue(workspace: Workspace, dtype: pl.DataType) -> pl.DataFrame:
+def read_catalogue(workspace: Workspace, dtype: pl.DataType, *, but: pl.Series | None = None) -> pl.DataFrame:
     """Merge all that is known about each track: one row per track, identifiers read as `dtype`.
 
-    Column by column the newest table that says something wins; where no table does, what a log said first.
+    Column by column the newest table that says something wins; where no table does, what a log said first. Tracks `but` those
+    of some identifiers, where these are given.
     """
     tables = [pl.scan_parquet(part / PART_FILE) for part in parts_of(workspace.catalogue / "tracks")]
     logs = [
@@ -78,6 +79,8 @@ def read_catalogue(workspace: Workspace, dtype: pl.DataType) -> pl.DataFrame:
     stated += [table.select(track_as(dtype), pl.exclude(TRACK_ID), order) for table in reversed(tables)]
     said = pl.concat([stated[0], *(log.select(track_as(dtype), pl.exclude(TRACK_ID)) for log in logs)], how="diagonal")
     every = pl.concat([*stated, said.sort(FIRST_AT, maintain_order=True)], how="diagonal")
+    if but is not None:
+        every = every.join(but.to_frame(TRACK_ID).lazy(), on=TRACK_ID, how="anti", maintain_order="left")
     known = every.group_by(TRACK_ID, maintain_order=True).agg(
         pl.col(name).drop_nulls().first() for name in TRACK_SCHEMA
     )

@@ -25,10 +25,24 @@ def number_values(value: pl.Series) -> Int32:
     >>> number_values(pl.Series(["b", None, "a", "b"])).tolist()
     [0, 1, 0, 2, 1]
     """
-    distinct = pl.DataFrame({"value": value.drop_nulls().unique(maintain_order=True)}).with_row_index("row", offset=1)
+    distinct = pl.DataFrame({"value": distinct_values(value)}).with_row_index("row", offset=1)
     row = pl.DataFrame({"value": value}).join(distinct, on="value", how="left", maintain_order="left")["row"]
     number_T: Int32 = np.r_[0, row.fill_null(0).to_numpy()].astype(np.int32)
     return number_T
+
+
+def distinct_values(value: pl.Series) -> pl.Series:
+    """Return the values in the order of their numbers."""
+    return value.drop_nulls().unique(maintain_order=True)
+
+
+def moved(old: pl.Series, new: pl.Series) -> Int32:
+    """Return where the rows of distinct identifiers lie now, PADDING in front; PADDING for those that are gone.
+
+    >>> moved(pl.Series(["a", "b", "c"]), pl.Series(["b", "x", "a"])).tolist()
+    [0, 3, 1, 0]
+    """
+    return np.asarray(np.r_[PADDING, rows_of(old, new)], dtype=np.int32)
 
 
 def as_text(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:

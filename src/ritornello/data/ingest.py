@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 from rich.progress import Progress
 
-from ritornello.artifacts import Workspace, hash_file, remove_leftovers, replace_folder
+from ritornello.artifacts import LOCK_S, Workspace, hash_file, remove_leftovers, replace_folder
 from ritornello.data.events import mark_events
 from ritornello.data.parts import Part, keep_rejected, parts_of, sequence_number, write_facts, write_part
 from ritornello.data.sources import Source, find_source
@@ -48,8 +48,9 @@ def ingest(
     kind: Kind = "events",
     progress: Progress | None = None,
     now_ms: int | None = None,
+    lock_s: float = LOCK_S,
 ) -> IngestReport:
-    """Add files to the workspace; a file that is already there changes nothing.
+    """Add files to the workspace; a file that is already there changes nothing. `lock_s` is how long to wait for other writers.
 
     Raises:
         ValueError: when a file cannot be read or lacks a column; the files before it are ingested.
@@ -58,7 +59,8 @@ def ingest(
     task = progress.add_task(f"ingest {kind}", total=len(paths)) if progress else None
     parts: dict[Path, Part | None] = {}
     for path, reader in zip(paths, sources, strict=True):
-        parts[path] = add_file(workspace, path, reader, kind=kind, now_ms=now_ms) if path not in parts else parts[path]
+        if path not in parts:
+            parts[path] = add_file(workspace, path, reader, kind=kind, now_ms=now_ms, lock_s=lock_s)
         if progress and task is not None:
             progress.advance(task)
     added = [part for part in parts.values() if part]
@@ -86,12 +88,14 @@ def checked(path: Path) -> Path:
     return path
 
 
-def add_file(workspace: Workspace, path: Path, reader: Source, *, kind: Kind, now_ms: int | None) -> Part | None:
+def add_file(
+    workspace: Workspace, path: Path, reader: Source, *, kind: Kind, now_ms: int | None, lock_s: float
+) -> Part | None:
     """Add one file as one part; None where the workspace has it already."""
     table = None if kind == "events" else table_of(path, reader)
     folder = workspace.events if table is None else workspace.catalogue / table
     name = hashlib.sha256(f"{kind}:{hash_file(path)}".encode()).hexdigest()[:16]
-    with workspace.lock():
+    with workspace.lock(timeout_s=lock_s):
         remove_leftovers(folder)
         remove_leftovers(workspace.quarantine)
         if (folder / name).exists():

@@ -26,6 +26,16 @@ def sum_pairs(
     return matrix
 
 
+def grown(matrix: csr_array, size: int) -> csr_array:
+    """Return a square matrix with empty rows and columns behind, up to `size` of them.
+
+    >>> grown(csr_array(np.eye(2)), 3).toarray().tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    indptr = np.pad(matrix.indptr, (0, size - matrix.shape[0]), mode="edge")
+    return csr_array((matrix.data, matrix.indices, indptr), shape=(size, size))
+
+
 def scale_rows(matrix: csr_array, factor_R: NDArray[np.floating]) -> csr_array:
     """Multiply every row by its factor."""
     return csr_array(diags_array(factor_R.astype(np.float32)) @ matrix)

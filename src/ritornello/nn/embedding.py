@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ritornello.contracts import Float32
+from ritornello.data.kin import Kin, attribute_columns
 from ritornello.data.knowledge import Knowledge
 
 STEP = 20.0  # the numbers of OwnPlays have far to go: what was just played may be a thousand times less likely
@@ -32,18 +33,21 @@ class ItemTower(nn.Module):
         track_TE = base_KTE[-1]
         self.id_dropout = id_dropout
         self.dim = track_TE.shape[1] - 1
-        known = [column_T for column_T in (knowledge.artist_T, knowledge.album_T, knowledge.genre_T) if column_T.any()]
-        attribute_TA = np.stack(known, axis=1) if known else np.zeros((len(track_TE), 0), np.int32)
+        columns = attribute_columns(knowledge)
+        attribute_TA = np.stack(list(columns.values()), axis=1) if columns else np.zeros((len(track_TE), 0), np.int32)
         self.register_buffer("attribute_TA", torch.from_numpy(attribute_TA.astype(np.int64)), persistent=False)
         self.register_buffer("given_TV", torch.from_numpy(np.array(knowledge.given_TV)), persistent=False)
         self.register_buffer("base_KTE", base_KTE, persistent=False)
         self.track = nn.Embedding(track_TE.shape[0], self.dim + 1, sparse=True)
         with torch.no_grad():
             self.track.weight.zero_()
-        self.attributes = nn.ModuleList(
-            nn.Embedding(int(column_T.max()) + 1, self.dim + 1, sparse=True) for column_T in attribute_TA.T
+        self.attributes = nn.ModuleDict(
+            {
+                name: nn.Embedding(int(column_T.max()) + 1, self.dim + 1, sparse=True)
+                for name, column_T in columns.items()
+            }
         )
-        for table in self.attributes:
+        for table in self.attributes.values():
             nn.init.zeros_(torch.as_tensor(table.weight))
         width = knowledge.given_TV.shape[1]
         self.from_given = nn.Linear(width, self.dim + 1, bias=False) if width else None
@@ -98,11 +102,32 @@ class ItemTower(nn.Module):
         track_TE[0] = 0.0
         return track_TE
 
+    @torch.no_grad()
+    def kin(self) -> Kin:
+        """Return what places a track that nobody has played, as `forward` does."""
+        direction_SD: dict[str, Float32] = {}
+        height_S3: dict[str, Float32] = {}
+        for (name, table), sums in zip(self.attributes.items(), self.sums, strict=True):
+            count_S1 = sums.get_buffer("count_S")[:, None]
+            mean_SE = (sums.get_buffer("sum_SE") / count_S1.clamp(min=1)).numpy()
+            said_SE = table.get_parameter("weight").numpy() * (np.arange(len(mean_SE)) > 0)[:, None]
+            direction_SD[name] = (mean_SE + said_SE)[:, :-1].astype(np.float32)
+            height_S3[name] = np.c_[mean_SE[:, -1], (count_S1 > 0).numpy(), said_SE[:, -1]].astype(np.float32)
+        given_VE = np.zeros((0, self.dim + 1), np.float32)
+        if self.from_given is not None:
+            given_VE = self.from_given.weight.numpy().T.copy()
+        return Kin(
+            direction_SD=direction_SD,
+            height_S3=height_S3,
+            given_VE=given_VE,
+            unplayed=float(self.unplayed_height),
+        )
+
     def describe(self, track_N: Tensor) -> tuple[Tensor, Tensor]:
         """Return what attributes and given vectors say [N, E], and whether there are any [N, 1]."""
         known_NE = torch.zeros(len(track_N), self.track.weight.shape[1])
         is_known_N1 = torch.zeros(len(track_N), 1, dtype=torch.bool)
-        for column, table in enumerate(self.attributes):
+        for column, table in enumerate(self.attributes.values()):
             attribute_N = self.attribute_TA[track_N, column]
             has_it_N1 = (attribute_N > 0)[:, None]
             known_NE = known_NE + table(attribute_N) * has_it_N1

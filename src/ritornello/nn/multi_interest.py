@@ -5,15 +5,17 @@ K interests, P (request, target) pairs.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ritornello.contracts import Float32, History
 from ritornello.data.distinct import GAP, distinct, live_interests
+from ritornello.data.kin import PLACES, Kin
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
@@ -23,7 +25,9 @@ from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.loop import Curve, Task, train
 from ritornello.nn.requests import RequestBatch, request_batches
 from ritornello.nn.validation import Heldout, hold_out
-from ritornello.nn.windows import cut_windows, num_batches, played_tracks, popularity
+from ritornello.nn.warm import take_over, weights_of
+from ritornello.nn.windows import cut_windows, num_batches, played_tracks, popularity, since
+from ritornello.runs import Start
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
     from ritornello.recall.interests import InterestsConfig
@@ -33,12 +37,14 @@ CLUSTER_PLAYS, CLUSTER_ROUNDS = 20_000, 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What the channel keeps: all tracks' vectors, the interest tower's weights, what own plays do, and the curve."""
+    """What the channel keeps: all tracks' vectors, how new ones are placed, the interest tower, what own plays do."""
 
     track_TE: Float32
+    kin: Kin
     tower: dict[str, Float32]
     returns: list[Float32]
     curve: Curve
+    weights: dict[str, NDArray[np.generic]]
 
 
 class MultiInterest(nn.Module):
@@ -84,25 +90,32 @@ class MultiInterest(nn.Module):
         )
 
 
-def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "InterestsConfig") -> Fitted:
-    """Train on sequences that end before `at`."""
-    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
+def fit(
+    sequences: Sequences, at: int, knowledge: Knowledge, config: "InterestsConfig", start: Start | None = None
+) -> Fitted:
+    """Train on sequences that end before `at`: from nothing, or from a start on what is new since."""
+    onto_TE = None if start is None else np.asarray(start.weights[PLACES])
+    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config, onto_TE=onto_TE)
     anchor_KD = place_anchors(sequences, base_KTE[-1, :, :-1], config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = MultiInterest(config, knowledge, base_KTE, anchor_KD)
+    if start is not None:
+        take_over(model, start.weights)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
-    curve = optimise(model, sequences, at, heldout, config)
+    curve = optimise(model, sequences, at, heldout, config, start=start)
     model.eval()
     track_TE = model.item.table()
     track_TE[1:, -1] += placement.trend(sequences, at, len(track_TE), config)[1:]
     returns = model.own.numbers()
-    placement.lift(track_TE, returns, scale=float(model.user.log_scale.detach().exp()))
+    raised = placement.lift(track_TE, returns, scale=float(model.user.log_scale.detach().exp()))
     return Fitted(
         track_TE=track_TE,
+        kin=replace(model.item.kin(), raised=raised),
         tower={name: value.numpy().copy() for name, value in model.user.state_dict().items()},
         returns=returns,
         curve=curve,
+        weights=weights_of(model, base_KTE[-1]),
     )
 
 
@@ -128,16 +141,26 @@ def place_anchors(sequences: Sequences, track_TD: Tensor, config: "InterestsConf
     return anchor_KD
 
 
-def optimise(model: MultiInterest, sequences: Sequences, at: int, heldout: Heldout, config: "InterestsConfig") -> Curve:
-    """Run the loop over requests that leave the held-out plays alone."""
+def optimise(  # one run's parts, in the order of their use
+    model: MultiInterest,
+    sequences: Sequences,
+    at: int,
+    heldout: Heldout,
+    config: "InterestsConfig",
+    *,
+    start: Start | None,
+) -> Curve:
+    """Run the loop over requests that leave the held-out plays alone; after a start, where there is something new."""
     windows = cut_windows(heldout.known, np.arange(1, sequences.num_users + 1, dtype=np.int32), config.length)
+    if start is not None:
+        windows = since(windows, heldout.known, start.since)
     played_N = played_tracks(heldout.known)
     if len(windows.user_W) == 0 or len(played_N) == 0:
         return Curve()
     popularity_T = popularity(sequences, len(model.item.attribute_TA))
     task = Task(
         name="interests",
-        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks}",
+        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks} {start.name if start else ''}",
         num_epochs=config.epochs,
         steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,

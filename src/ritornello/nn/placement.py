@@ -38,14 +38,17 @@ REGULARIZATION, ALPHA, ITERATIONS, HALF_LIFE_DAYS = 200.0, 80.0, 10, 120.0
 NOISE = 0.1  # keeps tracks apart that lie together
 
 
-def place_tracks(sequences: Sequences, size: int, config: Placing) -> Tensor:
+def place_tracks(sequences: Sequences, size: int, config: Placing, *, onto_TE: Float32 | None = None) -> Tensor:
     """Return directions and heights [K + 1, T, D + 1]: without each fold of users, and of all; zeros where nobody played.
+
+    They are turned onto the places that an earlier log gave, where these are given.
 
     A place that a user's own plays have shaped knows what the user plays next. Towers that learned from such places would trust
     them as they never may again; so those of a fold learn from places made without it (cross-fitting), turned onto the final
     ones.
     """
     whole_TE = place(sequences, size, config)
+    whole_TE = whole_TE if onto_TE is None else turned_places(whole_TE, onto_TE)
     fold_E = sequences.user_E % config.folds
     parts = []
     for fold in range(config.folds):
@@ -113,8 +116,9 @@ def trend(sequences: Sequences, at: int, size: int, config: Placing) -> Float32:
     return np.asarray(np.where(all_T > 0, shift_T, 0.0), dtype=np.float32)
 
 
-def lift(track_TE: Float32, returns: list[Float32], *, scale: float) -> None:
-    """Raise all heights by what makes the lowest score possible 0; no order depends on it."""
+def lift(track_TE: Float32, returns: list[Float32], *, scale: float) -> float:
+    """Raise all heights by what makes the lowest score possible 0, and return it; no order depends on it."""
     is_known_T = track_TE.any(axis=1)
     lowest = track_TE[is_known_T, -1].min(initial=0.0) - scale + sum(min(0.0, float(value.min())) for value in returns)
     track_TE[is_known_T, -1] -= lowest
+    return -float(lowest)

@@ -4,7 +4,7 @@ T tracks, D embedding, E = D + 1 with the height, M tracks of a batch's pool, B 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from ritornello.contracts import Float32, History
+from ritornello.data.kin import PLACES, Kin
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
@@ -23,7 +24,9 @@ from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
 from ritornello.nn.loop import Curve, Task, train
 from ritornello.nn.validation import Heldout, hold_out
-from ritornello.nn.windows import Batch, Reading, batches, cut_windows, num_batches, played_tracks, popularity
+from ritornello.nn.warm import take_over, weights_of
+from ritornello.nn.windows import Batch, Reading, batches, cut_windows, num_batches, played_tracks, popularity, since
+from ritornello.runs import Start
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
     from ritornello.recall.vector import VectorConfig
@@ -31,9 +34,10 @@ if TYPE_CHECKING:  # the channel's settings live with the channel, which loads t
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What a channel keeps: all tracks' vectors, the user tower as ONNX, what own plays do, and the curve."""
+    """What a channel keeps: all tracks' vectors, how new ones are placed, the user tower as ONNX, what own plays do."""
 
     track_TE: Float32
+    kin: Kin
     links_TT: csr_array
     tower: bytes
     returns: list[Float32]
@@ -70,15 +74,20 @@ class TwoTowers(nn.Module):
         )
 
 
-def fit(sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig") -> Fitted:
-    """Train on sequences that end before `at`."""
-    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config)
+def fit(
+    sequences: Sequences, at: int, knowledge: Knowledge, config: "VectorConfig", start: Start | None = None
+) -> Fitted:
+    """Train on sequences that end before `at`: from nothing, or from a start on what is new since."""
+    onto_TE = None if start is None else np.asarray(start.weights[PLACES])
+    base_KTE = placement.place_tracks(sequences, knowledge.num_tracks + 1, config, onto_TE=onto_TE)
     links_K = placement.follow_tracks(sequences, knowledge.num_tracks + 1, folds=config.folds)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = TwoTowers(config, knowledge, base_KTE, links_K)
+    if start is not None:
+        take_over(model, start.weights)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
-    curve = optimise(model, sequences, at, heldout, config)
+    curve = optimise(model, sequences, at, heldout, config, start=start)
     return finish(model, sequences, at, config, curve)
 
 
@@ -88,10 +97,7 @@ def refit(earlier: TwoTowers, sequences: Sequences, at: int, knowledge: Knowledg
     base_1TE = placement.place_again(sequences, size, config, earlier.item.base_KTE[-1].numpy())
     links_TT = placement.follow_tracks(sequences, size, folds=1)
     model = TwoTowers(config, knowledge, base_1TE, links_TT)
-    weights = model.state_dict()
-    for name, value in earlier.state_dict().items():
-        weights[name][tuple(map(slice, value.shape))] = value  # rows of newer tracks and artists stay as they begin
-    model.load_state_dict(weights)
+    take_over(model, weights_of(earlier, earlier.item.base_KTE[-1]))
     return finish(model, sequences, at, config, Curve())
 
 
@@ -101,9 +107,10 @@ def finish(model: TwoTowers, sequences: Sequences, at: int, config: "VectorConfi
     track_TE = model.item.table()
     track_TE[1:, -1] += placement.trend(sequences, at, len(track_TE), config)[1:]
     returns = model.own.numbers()
-    placement.lift(track_TE, returns, scale=model.user.largest_scale())
+    raised = placement.lift(track_TE, returns, scale=model.user.largest_scale())
     return Fitted(
         track_TE=track_TE,
+        kin=replace(model.item.kin(), raised=raised),
         links_TT=model.links_K[-1],
         tower=export_user_tower(model.user, config),
         returns=returns,
@@ -112,16 +119,20 @@ def finish(model: TwoTowers, sequences: Sequences, at: int, config: "VectorConfi
     )
 
 
-def optimise(model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, config: "VectorConfig") -> Curve:
-    """Run the loop over windows that leave the held-out plays alone."""
+def optimise(  # one run's parts, in the order of their use
+    model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, config: "VectorConfig", *, start: Start | None
+) -> Curve:
+    """Run the loop over windows that leave the held-out plays alone; after a start, over those that hold something new."""
     windows = cut_windows(heldout.known, np.arange(1, sequences.num_users + 1, dtype=np.int32), config.length)
+    if start is not None:
+        windows = since(windows, heldout.known, start.since)
     played_N = played_tracks(heldout.known)
     if len(windows.user_W) == 0 or len(played_N) == 0:
         return Curve()
     popularity_T = popularity(sequences, len(model.item.attribute_TA))
     task = Task(
         name="vector",
-        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks}",
+        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks} {start.name if start else ''}",
         num_epochs=config.epochs,
         steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
         learning_rate=config.learning_rate,

@@ -85,6 +85,11 @@ def cut_windows(sequences: Sequences, user_U: Int32, length: int) -> Windows:
     return windows.rows(length_W > 1)
 
 
+def since(windows: Windows, sequences: Sequences, at: int) -> Windows:
+    """Return the windows that hold an event from `at` on."""
+    return windows.rows(sequences.at_E[windows.end_W - 1] >= at)
+
+
 def shuffled(windows: Windows, *, num_tokens: int, folds: int, generator: np.random.Generator) -> list[Windows]:
     """Return batches of about `num_tokens` events in random order, windows of one fold of users and of like length together."""
     noise_W = generator.uniform(0.8, 1.25, len(windows.user_W))

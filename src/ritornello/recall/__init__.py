@@ -4,6 +4,7 @@ A channel learns from events before a moment (`fit`) and then scores tracks for 
 matrix or as vectors (see scores.py). Everything else, the best k, filters, merging, is shared code.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, Self, cast, runtime_checkable
 
@@ -16,6 +17,7 @@ from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.scores import Scores
+from ritornello.runs import Start
 
 
 class Channel(Protocol):
@@ -44,6 +46,28 @@ class Continued(Protocol):
 
     def refit(self, earlier: Self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         """Learn from sequences that end before `at`, and go on with those of `earlier`."""
+        ...
+
+
+@runtime_checkable
+class Resumed(Protocol):
+    """What a channel can do whose weights are worth keeping from one training to the next."""
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Return what training goes on from; nothing where the channel was loaded and not trained."""
+        ...
+
+    def resume(self, start: Start, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Learn from sequences that end before `at` what is new since the start."""
+        ...
+
+
+@runtime_checkable
+class Refreshed(Protocol):
+    """What a channel can do that takes in new events or new tracks in moments, while a service runs."""
+
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return a channel as of `at`; this one goes on answering as it did."""
         ...
 
 
@@ -80,23 +104,38 @@ def make(name: str, settings: dict[str, object] | None = None) -> Channel:
     return cast(Channel, plugins.configured(component, settings, where=f"recall.{name}"))
 
 
-def fit(
-    channel: Channel, sequences: Sequences, at: int, knowledge: Knowledge, *, earlier: Channel | None = None
+def fit(  # one channel's parts, in the order of their use
+    channel: Channel,
+    sequences: Sequences,
+    at: int,
+    knowledge: Knowledge,
+    *,
+    earlier: Channel | None = None,
+    start: Start | None = None,
 ) -> Channel:
-    """Fit a channel, on what an `earlier` one of the same kind has learned where there is one and the channel can."""
+    """Fit a channel: from a `start` where there is one and the channel can, on what an `earlier` one of the same kind has
+    learned where there is that, else from nothing.
+    """
+    if isinstance(channel, Resumed) and start is not None:
+        return cast(Channel, channel.resume(start, sequences, at, knowledge))
     if isinstance(channel, Continued) and type(earlier) is type(channel):
         return cast(Channel, channel.refit(earlier, sequences, at, knowledge))
     return channel.fit(sequences, at, knowledge)
 
 
-def save(channel: Channel, folder: Path) -> None:
-    """Write a fitted channel's state, one .npy file per array."""
+def refresh(channel: Channel, sequences: Sequences, at: int, knowledge: Knowledge) -> Channel:
+    """Return a channel as of `at`, the same one where it cannot take in anything without training."""
+    return cast(Channel, channel.refresh(sequences, at, knowledge)) if isinstance(channel, Refreshed) else channel
+
+
+def save(arrays: Mapping[str, NDArray[np.generic]], folder: Path) -> None:
+    """Write a fitted channel's state, or its weights, one .npy file per array."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, array in channel.arrays().items():
+    for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
 
 
-def load(channel: Channel, folder: Path) -> Channel:
-    """Map a state that `save` wrote into a fresh channel; processes that serve the same bundle share the memory."""
+def load(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """Map arrays that `save` wrote; processes that serve the same bundle share the memory."""
     paths = sorted(folder.glob("*.npy"))
-    return channel.restore({path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths})
+    return {path.name.removesuffix(".npy"): np.load(path, mmap_mode="r", allow_pickle=False) for path in paths}

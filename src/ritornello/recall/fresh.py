@@ -38,6 +38,10 @@ class Fresh:
         listens_T = decayed_listens(sequences, at, self.config.half_life_days)
         return self._index(np.where(is_fresh_T, listens_T, 0.0).astype(np.float32))
 
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return one that has counted anew; it takes moments."""
+        return type(self)(self.config).fit(sequences, at, knowledge)
+
     def _index(self, score_T: Float32) -> Self:
         self.score_T, self.best_K = score_T, best_first(score_T)
         return self

@@ -6,6 +6,7 @@ and ComiRec (Cen et al. 2020). B batch, L distinct tracks, T tracks, D embedding
 P (row, track) pairs.
 """
 
+from copy import copy
 from typing import Annotated, Literal, Self
 
 import msgspec
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, History
 from ritornello.data.distinct import Distinct, distinct, live_interests
+from ritornello.data.kin import Kin, with_newcomers
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import sum_pairs
 from ritornello.recall import capsules
 from ritornello.recall.scores import InterestScores, known_tracks
+from ritornello.runs import Start
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -66,19 +69,47 @@ class Interests:
         self.is_known_T = known_tracks(self.track_TE)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.tower: dict[str, Float32] = {}
+        self.kin = Kin()
+        self.learned: dict[str, NDArray[np.generic]] = {}
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        return self.train(sequences, at, knowledge, None)
+
+    def resume(self, start: Start, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Go on training from earlier weights, on what is new since."""
+        return self.train(sequences, at, knowledge, start)
+
+    def train(self, sequences: Sequences, at: int, knowledge: Knowledge, start: Start | None) -> Self:
+        """Train from nothing, or from a start.
+
+        Raises:
+            ValueError: where torch is missing: serving needs none.
+        """
         try:
-            from ritornello.nn.multi_interest import fit  # training only: serving needs no torch
+            from ritornello.nn.multi_interest import fit
         except ImportError as error:
             raise ValueError(
                 f"recall.interests is trained with torch: pip install 'ritornello[train]' ({error})"
             ) from error
 
-        fitted = fit(sequences, at, knowledge, self.config)
+        fitted = fit(sequences, at, knowledge, self.config, start)
         self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, fitted.tower
+        self.kin, self.learned = fitted.kin, fitted.weights
         self.is_known_T = known_tracks(self.track_TE)
         return self
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Return what `resume` goes on from; nothing where the channel was loaded and not trained."""
+        return self.learned
+
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return one that knows the tracks that have appeared since, where their kin lie; all else is as trained."""
+        if knowledge.num_tracks < len(self.track_TE):
+            return self
+        newer = copy(self)
+        newer.track_TE = with_newcomers(self.track_TE, self.kin, knowledge)
+        newer.is_known_T = known_tracks(newer.track_TE)
+        return newer
 
     def read(self, history: History) -> Distinct:
         """Return what the capsules read of a history."""
@@ -110,12 +141,14 @@ class Interests:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
-        return {"track_TE": self.track_TE, **returns, **{f"tower-{name}": value for name, value in self.tower.items()}}
+        tower = {f"tower-{name}": value for name, value in self.tower.items()}
+        return {"track_TE": self.track_TE, **returns, **tower, **self.kin.arrays()}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
         self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
         self.is_known_T = known_tracks(self.track_TE)
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
+        self.kin = Kin.restore(arrays)
         tower = {name.removeprefix("tower-"): value for name, value in arrays.items() if name.startswith("tower-")}
         self.tower = {name: np.asarray(value, np.float32) for name, value in tower.items()}
         return self

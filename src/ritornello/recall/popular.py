@@ -34,6 +34,10 @@ class Popular:
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         return self._index(decayed_listens(sequences, at, self.config.half_life_days))
 
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return one that has counted anew; it takes moments."""
+        return type(self)(self.config).fit(sequences, at, knowledge)
+
     def _index(self, score_T: Float32) -> Self:
         self.score_T, self.best_K = score_T, best_first(score_T)
         return self

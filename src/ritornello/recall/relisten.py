@@ -40,6 +40,10 @@ class Relisten:
         self.num_tracks = sequences.num_tracks
         return self
 
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return one that knows the tracks that have been played since."""
+        return type(self)(self.config).fit(sequences, at, knowledge)
+
     def score(self, history: History) -> SparseScores:
         return SparseScores(activation(history, self.config.decays, self.num_tracks))
 

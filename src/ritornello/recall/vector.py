@@ -9,6 +9,7 @@ stands beside, Wide & Deep (Cheng et al. 2016).
 B batch, L history length, T tracks, D embedding, E = D + 1 with a track's height, J newest events, P (row, track) pairs.
 """
 
+from copy import copy
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -18,14 +19,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, History
+from ritornello.data.kin import Kin, with_newcomers
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES, of_history
 from ritornello.data.sequence import Sequences
-from ritornello.data.sparse import empty, pack, sum_pairs, unpack
+from ritornello.data.sparse import empty, grown, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
 from ritornello.data.transitions import follow, follows
 from ritornello.inference import Model
 from ritornello.recall.scores import VectorScores, known_tracks
+from ritornello.runs import Start
 from ritornello.schema import PADDING
 
 if TYPE_CHECKING:
@@ -78,6 +81,7 @@ class Vector:
         self.is_known_T = known_tracks(self.track_TE)
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.links_TT = empty()
+        self.kin = Kin()
         self.tower: Model | None = None
         self.towers: TwoTowers | None = None
 
@@ -90,10 +94,32 @@ class Vector:
             return self.fit(sequences, at, knowledge)
         return self.take(training().refit(earlier.towers, sequences, at, knowledge, self.config))
 
+    def resume(self, start: Start, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Go on training from earlier weights, on what is new since."""
+        return self.take(training().fit(sequences, at, knowledge, self.config, start))
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Return what `resume` goes on from; nothing where the channel was loaded and not trained."""
+        if self.towers is None:
+            return {}
+        from ritornello.nn.warm import weights_of  # training only: serving needs no torch
+
+        return weights_of(self.towers, self.towers.item.base_KTE[-1])
+
+    def refresh(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
+        """Return one that knows the tracks that have appeared since, where their kin lie; all else is as trained."""
+        if knowledge.num_tracks < len(self.track_TE):
+            return self
+        newer = copy(self)
+        newer.track_TE = with_newcomers(self.track_TE, self.kin, knowledge)
+        newer.is_known_T = known_tracks(newer.track_TE)
+        newer.links_TT = grown(self.links_TT, len(newer.track_TE))
+        return newer
+
     def take(self, fitted: "Fitted") -> Self:
         """Take over what training gave."""
         self.track_TE, self.links_TT, self.returns = fitted.track_TE, fitted.links_TT, fitted.returns
-        self.tower, self.towers = Model(fitted.tower), fitted.towers
+        self.tower, self.towers, self.kin = Model(fitted.tower), fitted.towers, fitted.kin
         self.is_known_T = known_tracks(self.track_TE)
         return self
 
@@ -141,13 +167,14 @@ class Vector:
             "tower": np.frombuffer(self.tower.content, np.uint8),
             **pack(self.links_TT, "links"),
             **returns,
+            **self.kin.arrays(),
         }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
         self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
         self.is_known_T = known_tracks(self.track_TE)
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
-        self.links_TT = unpack(arrays, "links")
+        self.links_TT, self.kin = unpack(arrays, "links"), Kin.restore(arrays)
         self.tower = Model(arrays["tower"].tobytes())
         return self
 

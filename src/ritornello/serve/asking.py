@@ -20,19 +20,29 @@ def settings_of(ask: Ask) -> dict[str, object]:
 
 def asked_of(ask: Ask, snapshot: Snapshot, live: LiveUser, at: int) -> Asked:
     """Return what a scene is asked: the wish of the request, and the user's rules, picks, time zone and leanings."""
-    zone = ask.time_zone or live.profile.time_zone or UTC_ZONE
-    moment = at if ask.scene == "none" else scenes.make(ask.scene, settings_of(ask)).moment(at, zone)
     return Asked(
         facts=snapshot.served.facts,
         likeness=snapshot.served.likeness,
-        rules=leaning(ask.rules, of_session(live, moment)),
+        rules=leaning(ask.rules, of_session(live, moment_of_scene(ask, live, at))),
         standing=live.profile.rules,
         seeds=tuple(ask.seeds),
         picks=live.profile.picks,
         theme=ask.theme,
         playlist=ask.playlist,
-        time_zone=zone,
+        time_zone=zone_of_user(ask, live),
     )
+
+
+def zone_of_user(ask: Ask, live: LiveUser) -> str:
+    """Return whose day it is: as the request says, else the user."""
+    return ask.time_zone or live.profile.time_zone or UTC_ZONE
+
+
+def moment_of_scene(ask: Ask, live: LiveUser, at: int) -> int:
+    """Return the moment that a scene answers from when it is asked at `at`."""
+    if ask.scene == "none":
+        return at
+    return scenes.make(ask.scene, settings_of(ask)).moment(at, zone_of_user(ask, live))
 
 
 def check(ask: Ask) -> None:

@@ -11,6 +11,7 @@ MAX_K = 500
 MAX_BATCH = 1_000
 MAX_LISTED = 1_000  # tracks named in one request
 MAX_ID = 256
+MAX_VECTOR = 4_096
 MAX_DAYS = 36_500
 MAX_MS = 7 * 24 * 3_600_000
 LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
@@ -148,6 +149,36 @@ class TrackAnswer(Struct, frozen=True, kw_only=True):
     is_served: bool
 
 
+class TrackBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A track that has come; the more is told of it, the better it is placed. `released_at` is now unless said."""
+
+    track_id: Id
+    title: Text | None = None
+    artist_id: Text | None = None
+    artist: Text | None = None
+    album_id: Text | None = None
+    genre: Text | None = None
+    track_ms: Annotated[int, Meta(ge=1, le=MAX_MS)] | None = None
+    released_at: Annotated[int, Meta(ge=-LAST_MOMENT, lt=LAST_MOMENT)] | None = None
+    language: Text | None = None
+    era: Text | None = None
+    explicit: bool | None = None
+    playable: bool | None = None
+    vector: Annotated[list[float], Meta(min_length=1, max_length=MAX_VECTOR)] | None = None
+
+
+class TracksBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tracks that have come, all kept or none."""
+
+    tracks: Annotated[list[TrackBody], Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class TracksKept(Struct, frozen=True, kw_only=True):
+    """How many tracks are in the catalogue now; all of it is on disk."""
+
+    stored: int
+
+
 class TracksAnswer(Struct, frozen=True, kw_only=True):
     """Tracks that were found."""
 
@@ -200,6 +231,9 @@ BODIES: tuple[type[Struct], ...] = (
     Explanation,
     TrackAnswer,
     TracksAnswer,
+    TrackBody,
+    TracksBody,
+    TracksKept,
     BundlesAnswer,
     Ready,
     Health,

@@ -1,4 +1,4 @@
-"""Follow: serve what `bundles/current` names, and change over in one step when it names another.
+"""Follow: serve what `bundles/current` names, and change over in one step when it names another, or when anything has happened.
 
 A request takes the snapshot once and asks only that; what was served before lives on as long as a request holds it. What
 cannot be loaded is refused and told, and the last good snapshot goes on.
@@ -7,17 +7,21 @@ cannot be loaded is refused and told, and the last good snapshot goes on.
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from threading import Event, Lock, Thread
 
 from ritornello.artifacts import Workspace
 from ritornello.data.prepare import STATS_FILE
+from ritornello.serve.marks import FileMark, identity
+from ritornello.serve.refresh import Catalogue, refreshed
 from ritornello.serve.snapshot import Snapshot, open_snapshot
+from ritornello.serve.state import State
 from ritornello.text import TextModel
 
 PERIOD_S = 0.2
+LEAST_REST_S = 1.0  # between two refreshes
+REST = 20.0  # and so many times as long as the last one took
 
-Mark = tuple[tuple[int, int, int], ...]
+Mark = tuple[FileMark, ...]
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +30,25 @@ class Follower:
     """Holds the snapshot of the moment and looks after a newer one."""
 
     def __init__(
-        self, workspace: Workspace, told: Callable[[Snapshot, str | None], None], text_model: TextModel | None = None
+        self,
+        workspace: Workspace,
+        state: State,
+        told: Callable[[Snapshot, str | None], None],
+        clock: Callable[[], int],
+        text_model: TextModel | None = None,
     ) -> None:
-        self.workspace = workspace
-        self.text_model = text_model
+        self.workspace, self.state, self.text_model = workspace, state, text_model
         self.told = told
+        self.clock = clock
         self.refused: str | None = None
         self._mark = self._look()
-        self._snapshot = open_snapshot(workspace, text_model)
+        self._published = self._snapshot = open_snapshot(workspace, text_model)
+        self._catalogue = Catalogue(workspace)
+        self._news: object = None
+        self._rest_until = 0.0
         self._lock = Lock()
         self._stop = Event()
+        self.refresh()
         self._thread = Thread(target=self._watch, name="follow-bundles", daemon=True)
         told(self._snapshot, None)
 
@@ -61,19 +74,43 @@ class Follower:
                 return
             started = time.perf_counter()
             try:
-                snapshot = open_snapshot(self.workspace, self.text_model)
+                published = open_snapshot(self.workspace, self.text_model)
                 if self._look() != mark:
                     return  # files changed while they were read: the next look reads them again
+                snapshot = self._up_to_now(published)
                 self._mark = mark
             except Exception as error:  # noqa: BLE001  # whatever is wrong with it, the last good one goes on
                 self._mark = mark
                 self.refused = str(error)
                 logger.warning("refused: %s; bundle %s goes on", error, self._snapshot.version)
             else:
-                before, self._snapshot, self.refused = self._snapshot.version, snapshot, None
+                before, self.refused = self._snapshot.version, None
+                self._published, self._snapshot = published, snapshot
                 took_ms = 1000 * (time.perf_counter() - started)
                 logger.info("serving bundle %s after %s: %.0f ms", snapshot.version, before, took_ms)
             self.told(self._snapshot, self.refused)
+
+    def refresh(self) -> None:
+        """Take in what has happened since the last time, if anything has, and then rest for many times as long as it took."""
+        with self._lock:
+            news = (self.state.mark(), self._catalogue.look())
+            if news == self._news or time.monotonic() < self._rest_until:
+                return
+            started = time.monotonic()
+            self._news = news
+            self._snapshot = self._up_to_now(self._published)
+            ended = time.monotonic()
+            self._rest_until = ended + max(LEAST_REST_S, REST * (ended - started))
+
+    def _up_to_now(self, published: Snapshot) -> Snapshot:
+        """Return a snapshot with what has happened by now; what was served goes on where that cannot be taken in."""
+        try:
+            live = self.state.log()
+            beyond = self._catalogue.beyond(published.served.prepared, live.events)
+            return refreshed(published, self._snapshot, beyond, live, self.clock())
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with what has come
+            logger.warning("what has come since cannot be taken in: %s", type(error).__name__)
+            return self._snapshot if self._published is published else published
 
     def _look(self) -> Mark:
         """Return what changes with every publication and preparation."""
@@ -83,12 +120,4 @@ class Follower:
     def _watch(self) -> None:
         while not self._stop.wait(PERIOD_S):
             self.check()
-
-
-def identity(path: Path) -> tuple[int, int, int]:
-    """Return what tells one file at a path from the next."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+            self.refresh()

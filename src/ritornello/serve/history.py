@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, History, Int32
+from ritornello.contracts import Bool, Float32, History, Int32
 from ritornello.data.labels import play_ratio
 from ritornello.data.sequence import Sequences, encode
 from ritornello.data.sessions import number_sessions
@@ -35,7 +36,7 @@ def merged(snapshot: Snapshot, user: int, live: LiveUser) -> Sequences:
     """Return the events of one user, who has row 1; tracks that the workspace does not know are left out."""
     logged = log_events(snapshot, PADDING if live.is_forgotten else user)
     if live.removed:
-        logged = logged.rows(~is_removed(snapshot, logged, live))
+        logged = without_removed(snapshot, logged, live)
     since = live_events(snapshot, live.events)
     ordered = sort_events(join(logged, since))
     return Sequences(
@@ -64,18 +65,24 @@ def log_events(snapshot: Snapshot, user: int) -> EventBatch:
 
 
 def live_events(snapshot: Snapshot, events: list[LiveEvent]) -> EventBatch:
-    """Return live events as rows; the share is of the event's own track length, else of the catalogue's."""
+    """Return one user's live events; the share is of the event's own track length, else of the catalogue's."""
     track_E = snapshot.tracks.rows([event.track_id for event in events])
-    played_ms_E = as_floats([event.played_ms for event in events])
     own_ms_E = as_floats([event.track_ms for event in events])
     batch = EventBatch(
         user_E=np.ones(len(events), np.int32),
         track_E=track_E,
         at_E=np.array([event.at for event in events], np.int64),
         action_E=np.array([event.action for event in events], np.int8),
-        play_ratio_E=play_ratio(played_ms_E, np.where(own_ms_E > 0, own_ms_E, snapshot.track_ms(track_E))),
+        play_ratio_E=share(snapshot, track_E, as_floats([event.played_ms for event in events]), own_ms_E),
     )
     return batch.rows(track_E != PADDING)
+
+
+def share(
+    snapshot: Snapshot, track_E: Int32, played_ms_E: NDArray[np.float64], own_ms_E: NDArray[np.float64]
+) -> Float32:
+    """Return which share of each track was played."""
+    return play_ratio(played_ms_E, np.where(own_ms_E > 0, own_ms_E, snapshot.track_ms(track_E)))
 
 
 def join(first: EventBatch, second: EventBatch) -> EventBatch:
@@ -89,13 +96,19 @@ def join(first: EventBatch, second: EventBatch) -> EventBatch:
     )
 
 
-def is_removed(snapshot: Snapshot, batch: EventBatch, live: LiveUser) -> Bool:
-    """Tell which events of the log the user has taken back."""
+def without_removed(snapshot: Snapshot, logged: EventBatch, live: LiveUser) -> EventBatch:
+    """Return what is left of a user's log without what the user has taken back."""
+    return logged.rows(~is_removed(snapshot, logged, [(1, *mark) for mark in live.removed]))
+
+
+def is_removed(snapshot: Snapshot, batch: EventBatch, removed: list[tuple[int, str, int, int]]) -> Bool:
+    """Tell which events of the log, in order of user, were taken back: by the user's row, track, moment and action."""
     is_removed_E = np.zeros(len(batch), bool)
-    removed = sorted(live.removed)
-    row_R: Int32 = snapshot.tracks.rows([track_id for track_id, _, _ in removed])
-    for track, (_, at, action) in zip(row_R.tolist(), removed, strict=True):
-        is_removed_E |= (batch.track_E == track) & (batch.at_E == at) & (batch.action_E == action)
+    row_R: Int32 = snapshot.tracks.rows([track_id for _, track_id, _, _ in removed])
+    for track, (user, _, at, action) in zip(row_R.tolist(), removed, strict=True):
+        own = slice(*np.searchsorted(batch.user_E, (user, user + 1)))
+        is_it = (batch.track_E[own] == track) & (batch.at_E[own] == at) & (batch.action_E[own] == action)
+        is_removed_E[own] |= is_it
     return is_removed_E
 
 

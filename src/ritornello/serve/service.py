@@ -78,8 +78,8 @@ def open_service(
         ValueError: when the workspace has nothing to serve, or its live state is damaged.
     """
     metrics = Metrics()
-    follower = Follower(workspace, metrics.serving, text_model)
     state = SQLiteState(workspace.root / STATE_FILE)
+    follower = Follower(workspace, state, metrics.serving, clock, text_model)
     return Service(
         workspace=workspace,
         follower=follower,

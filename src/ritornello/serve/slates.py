@@ -8,9 +8,10 @@ import numpy as np
 
 from ritornello import request
 from ritornello.contracts import Bool, History, Int32, Slate
+from ritornello.pipeline import Pipeline
 from ritornello.reasons import explain_slate, in_words
 from ritornello.schema import PADDING
-from ritornello.serve.asking import asked_of, check, settings_of
+from ritornello.serve.asking import asked_of, check, moment_of_scene, settings_of
 from ritornello.serve.bodies import Ask, SlateAnswer, SlateTrack, as_id
 from ritornello.serve.history import histories, moment_of
 from ritornello.serve.refusals import RefusedError
@@ -33,13 +34,14 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
     at = moment_of(live, service.clock())
     history_at = histories(snapshot, user_id, live)
     read = time.perf_counter()
+    pipeline = snapshot.pipeline_as_of(moment_of_scene(ask, live, at), at)
     excluded = snapshot.tracks.rows([as_id(track) for track in ask.exclude])
     try:
         with measured() as seconds:
             history, slate = request.recommend_from(
-                snapshot.pipeline,
+                pipeline,
                 history_at,
-                min(ask.k + len(excluded), snapshot.num_tracks),
+                min(ask.k + len(excluded), len(pipeline.stats.value_TF) - 1),
                 at=at,
                 scene=ask.scene,
                 only=ask.only,
@@ -50,7 +52,7 @@ def answer(service: Service, ask: Ask, snapshot: Snapshot) -> SlateAnswer:
         raise RefusedError(400, str(error)) from error
     slate = keep(slate, ~np.isin(slate.track_BK[0], excluded), ask.k)
     ranked = time.perf_counter()
-    tracks = told_tracks(snapshot, history, slate)
+    tracks = told_tracks(snapshot, pipeline, history, slate)
     service.metrics.stage("history", read - started)
     service.metrics.stage("slate", ranked - read)
     for name, took in seconds.items():
@@ -86,10 +88,10 @@ def keep(slate: Slate, is_kept_K: Bool, k: int) -> Slate:
     )
 
 
-def told_tracks(snapshot: Snapshot, history: History, slate: Slate) -> list[SlateTrack]:
+def told_tracks(snapshot: Snapshot, pipeline: Pipeline, history: History, slate: Slate) -> list[SlateTrack]:
     """Return the tracks of a slate as they are told, each with its reason."""
     row_K: Int32 = slate.track_BK[0]
-    reason_K = explain_slate(snapshot.pipeline, history, slate)[0]
+    reason_K = explain_slate(pipeline, history, slate)[0]
     channel_C = np.array(slate.channels)
     return [
         SlateTrack(

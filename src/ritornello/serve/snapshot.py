@@ -6,7 +6,7 @@ Identifiers are looked up by binary search in sorted columns: a million of them 
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -31,11 +31,11 @@ class IdRows:
         self.sorted_ids = text.gather(order_I)
         self.row_I = (order_I.to_numpy() + 1).astype(np.int32)
 
-    def rows(self, ids: list[str]) -> Int32:
+    def rows(self, ids: list[str] | pl.Series) -> Int32:
         """Return the row of each identifier, PADDING where it is unknown."""
-        if not ids or not len(self.row_I):
+        if not len(ids) or not len(self.row_I):
             return np.full(len(ids), PADDING, np.int32)
-        wanted = pl.Series(ids, dtype=pl.String)
+        wanted = ids if isinstance(ids, pl.Series) else pl.Series(ids, dtype=pl.String)
         place_I = np.minimum(self.sorted_ids.search_sorted(wanted).to_numpy(), len(self.row_I) - 1)
         is_known_I = (self.sorted_ids.gather(place_I) == wanted).to_numpy()
         return np.where(is_known_I, self.row_I[place_I], PADDING).astype(np.int32)
@@ -70,12 +70,19 @@ class TrackNames(Mapping[int, str]):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """What one version serves."""
+    """What one version serves: `pipeline` as of now, `untimed` the same without its stages measured, `published` as trained.
+
+    `arranged` are the tracks as they were put in order.
+    """
 
     served: request.Served
     users: IdRows
     tracks: IdRows
     names: TrackNames
+    pipeline: Pipeline
+    untimed: Pipeline
+    published: Pipeline
+    arranged: pl.DataFrame
 
     @property
     def version(self) -> str:
@@ -83,14 +90,13 @@ class Snapshot:
         return self.served.bundle.version
 
     @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline of the bundle."""
-        return self.served.bundle.pipeline
-
-    @property
     def num_tracks(self) -> int:
-        """Number of tracks that the bundle can recommend."""
+        """Number of tracks that can be recommended."""
         return len(self.pipeline.stats.value_TF) - 1
+
+    def pipeline_as_of(self, moment: int, at: int) -> Pipeline:
+        """Return whom to ask as of a moment: a list that is to stay what it was knows nothing newer than its bundle."""
+        return self.pipeline if moment >= at else self.published
 
     def user_row(self, user_id: str) -> int:
         """Return a user's row; whoever is not in the log has one behind it, the same in every process."""
@@ -111,10 +117,14 @@ def open_snapshot(workspace: Workspace, text_model: TextModel | None = None) -> 
     """
     served = request.open_workspace(workspace, text_model)
     prepared = served.prepared
-    bundle = replace(served.bundle, pipeline=timed(served.bundle.pipeline))
+    pipeline = timed(served.bundle.pipeline)
     return Snapshot(
-        served=replace(served, bundle=bundle),
+        served=served,
         users=IdRows(prepared.user_ids),
         tracks=IdRows(prepared.track_ids),
         names=TrackNames(prepared.track_ids, prepared.tracks),
+        pipeline=pipeline,
+        untimed=served.bundle.pipeline,
+        published=pipeline,
+        arranged=prepared.tracks,
     )

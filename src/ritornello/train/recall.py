@@ -1,5 +1,7 @@
 """Fit every recall channel and the track statistics on what is known before a moment."""
 
+from collections.abc import Mapping
+
 from ritornello import rank, recall
 from ritornello.config import Config
 from ritornello.contracts import Spaces
@@ -8,6 +10,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.data.spaces import fit_spaces
 from ritornello.pipeline import Pipeline
+from ritornello.runs import Start
 
 
 def fit_recall(
@@ -18,10 +21,12 @@ def fit_recall(
     *,
     earlier: Pipeline | None = None,
     onto: Spaces | None = None,
+    starts: Mapping[str, Start] | None = None,
 ) -> Pipeline:
     """Return a pipeline without rankers; `known` ends before `at`.
 
-    A learned channel that `earlier` has, fitted on an older part of the same log, is brought up to date, not trained again.
+    A learned channel that `earlier` has, fitted on an older part of the same log, is brought up to date, not trained again; one
+    that has a start goes on from there.
     The spaces that a sequence ranker reads are turned `onto` those that it learned from.
     """
     names = config.recall.channels
@@ -38,6 +43,7 @@ def fit_recall(
                 at,
                 seen,
                 earlier=earlier.channels.get(name) if earlier else None,
+                start=starts.get(name) if starts else None,
             )
             for name in names
         },

@@ -1,18 +1,21 @@
-"""Catalogue: look tracks up by id, title or artist."""
+"""Catalogue: look tracks up by id, title or artist, and add some."""
 
+import msgspec
 import polars as pl
 from fastapi import APIRouter, Request, Response
 
 from ritornello.schema import ALBUM_ID, ARTIST_ID, ARTIST_NAME, GENRE, PADDING, TITLE, TRACK_IDX, TRACK_MS
-from ritornello.serve.bodies import TrackAnswer, TracksAnswer
+from ritornello.serve.arrivals import add
+from ritornello.serve.bodies import TrackAnswer, TracksAnswer, TracksBody, TracksKept
 from ritornello.serve.openapi import described
 from ritornello.serve.parameters import Limit, TrackId, Words
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import TheService
 from ritornello.serve.snapshot import Snapshot
-from ritornello.serve.wire import written
+from ritornello.serve.wire import read, written
 
 router = APIRouter(prefix="/v1/tracks", tags=["catalogue"])
+TRACKS = msgspec.json.Decoder(TracksBody)
 
 
 @router.get("", **described(TracksAnswer))
@@ -21,6 +24,14 @@ async def search(request: Request, service: TheService, query: Words, limit: Lim
     service.access.holder(request)
     snapshot = service.follower.current()
     return written(await service.compute(lambda: TracksAnswer(tracks=found(snapshot, query, limit))))
+
+
+@router.post("", **described(TracksKept, body=TracksBody))
+async def add_tracks(request: Request, service: TheService) -> Response:
+    """Put tracks into the catalogue, on disk; slates know them within seconds, without training."""
+    service.access.check(request)
+    body = await read(request, TRACKS)
+    return written(await service.compute(lambda: add(service, body.tracks)))
 
 
 @router.get("/{track_id:path}", **described(TrackAnswer, refusals=(404,)))

@@ -10,7 +10,7 @@ from ritornello.scenes.days import UTC_ZONE, zone_of
 from ritornello.scenes.seeds import find_seed
 from ritornello.schema import PADDING, Action
 from ritornello.serve.bodies import Removed, as_id
-from ritornello.serve.history import is_removed, log_events
+from ritornello.serve.history import log_events, without_removed
 from ritornello.serve.openapi import described
 from ritornello.serve.parameters import UserId
 from ritornello.serve.refusals import RefusedError
@@ -111,8 +111,7 @@ def from_live(event: LiveEvent) -> UserEvent:
 
 def from_log(snapshot: Snapshot, user_id: str, live: LiveUser) -> list[UserEvent]:
     """Return what the log has of a user."""
-    logged = log_events(snapshot, snapshot.users.row(user_id))
-    logged = logged.rows(~is_removed(snapshot, logged, live))
+    logged = without_removed(snapshot, log_events(snapshot, snapshot.users.row(user_id)), live)
     assert (logged.track_E != PADDING).all(), "the log has no padding"
     track_ids = snapshot.names.track_ids.gather(logged.track_E - 1).cast(str).to_list()
     return [

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 import msgspec
+import polars as pl
 
 from ritornello.rerank.standing import StandingRules
 
@@ -77,6 +78,18 @@ class LiveUser(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = Profile()
 
 
+class LiveLog(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody did beside the log: a table of events by user and time without impressions; it may be long.
+
+    `removed` names what was taken back, live or of the log: user, track, moment, action. The log of `forgotten` users counts no
+    more.
+    """
+
+    events: pl.DataFrame
+    removed: list[tuple[str, str, int, int]]
+    forgotten: list[str]
+
+
 class State(Protocol):
     """What every keeper of live state can do."""
 
@@ -102,6 +115,14 @@ class State(Protocol):
 
     def every_event(self) -> Iterator[LiveEvent]:
         """Yield the events of all users, removed ones left out, by user and time."""
+        ...
+
+    def log(self) -> LiveLog:
+        """Return what everybody did beside the log, as of one moment."""
+        ...
+
+    def mark(self) -> int:
+        """Return what changes with every write, of whatever process."""
         ...
 
     def old_events(self, before: int) -> Iterator[LiveEvent]:

@@ -9,12 +9,24 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from threading import Lock
 
 import msgspec
+import polars as pl
 
 from ritornello.artifacts import Workspace
-from ritornello.schema import ONE_DAY_MS, Action
-from ritornello.serve.state import Holder, LiveEvent, LiveUser, Profile, ShownSlate
+from ritornello.schema import (
+    ACTION,
+    AT,
+    EVENT_SCHEMA,
+    ONE_DAY_MS,
+    PLAYED_MS,
+    TRACK_ID,
+    TRACK_MS,
+    USER_ID,
+    Action,
+)
+from ritornello.serve.state import Holder, LiveEvent, LiveLog, LiveUser, Profile, ShownSlate
 from ritornello.serve.state.group_commit import GroupCommit
 
 STATE_FILE = "state.sqlite"
@@ -49,12 +61,18 @@ OF_USER = f"""
 SELECT {COLUMNS} FROM events WHERE user_id = ? AND action <> {int(Action.IMPRESSION)} AND NOT is_removed ORDER BY at, event_id
 """
 REMOVED = "SELECT track_id, at, action FROM events WHERE user_id = ? AND is_removed"
-KEPT = f"""
-SELECT {COLUMNS} FROM events AS e WHERE {{}} AND NOT is_removed AND NOT EXISTS (
+KEPT = """
+SELECT {columns} FROM events AS e WHERE {condition} AND NOT is_removed AND NOT EXISTS (
     SELECT 1 FROM events AS r
     WHERE r.is_removed AND r.user_id = e.user_id AND r.at = e.at AND r.track_id = e.track_id AND r.action = e.action
 ) ORDER BY user_id, at, event_id
 """
+DONE_SCHEMA = {
+    **{USER_ID: pl.String(), TRACK_ID: pl.String()},
+    **{name: EVENT_SCHEMA[name] for name in (AT, ACTION, PLAYED_MS, TRACK_MS)},
+}
+DONE = KEPT.format(columns=", ".join(DONE_SCHEMA), condition=f"action <> {int(Action.IMPRESSION)}")
+CHUNK = 5_000
 # What a mark hides: the events that were taken back, and those that were posted again.
 HIDDEN = """
 user_id IN (SELECT user_id FROM events WHERE is_removed)
@@ -94,6 +112,7 @@ class SQLiteState:
             raise ValueError(f"{path} cannot be used as live state: {error}; move it away to start anew") from error
         self.writer = GroupCommit(writer)
         self.idle: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self.watcher, self.watching = connect(path), Lock()
 
     def add_events(self, events: list[LiveEvent]) -> Future[list[bool]]:
         """Keep events; see `State`."""
@@ -142,19 +161,43 @@ class SQLiteState:
 
     def events_of(self, user_id: str) -> Iterator[LiveEvent]:
         """Yield the events of a user."""
-        return self._events(KEPT.format("user_id = ?"), user_id)
+        return self._events(KEPT.format(columns=COLUMNS, condition="user_id = ?"), user_id)
 
     def every_event(self) -> Iterator[LiveEvent]:
         """Yield what training may learn from."""
-        return self._events(KEPT.format("TRUE"))
+        return self._events(KEPT.format(columns=COLUMNS, condition="TRUE"))
 
     def _events(self, query: str, *values: str | int) -> Iterator[LiveEvent]:
         with self._reader() as connection:
             yield from (msgspec.convert(row, LiveEvent) for row in connection.execute(query, values))
 
+    def log(self) -> LiveLog:
+        """Return what everybody did."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")  # one view of the file for all that follows
+            cursor = connection.execute(DONE)
+            chunks = [pl.DataFrame(schema=DONE_SCHEMA)]
+            while rows := cursor.fetchmany(CHUNK):  # piece by piece: other threads have requests to answer
+                chunks.append(pl.DataFrame(rows, schema=DONE_SCHEMA, orient="row"))
+            removed = connection.execute("SELECT user_id, track_id, at, action FROM events WHERE is_removed").fetchall()
+            forgotten = connection.execute("SELECT user_id FROM forgotten").fetchall()
+            connection.execute("COMMIT")
+        return LiveLog(
+            events=pl.concat(chunks),
+            removed=sorted(set(removed)),
+            forgotten=[user_id for (user_id,) in forgotten],
+        )
+
+    def mark(self) -> int:
+        """Return what changes with every write; the connection that looks never writes itself."""
+        with self.watching:
+            return int(self.watcher.execute("PRAGMA data_version").fetchone()[0])
+
     def old_events(self, before: int) -> Iterator[LiveEvent]:
         """Yield the events older than a moment that count."""
-        return self._events(KEPT.format("at < ? AND user_id NOT IN (SELECT user_id FROM forgotten)"), before)
+        return self._events(
+            KEPT.format(columns=COLUMNS, condition="at < ? AND user_id NOT IN (SELECT user_id FROM forgotten)"), before
+        )
 
     def drop_events(self, events: list[LiveEvent]) -> Future[int]:
         """Let go of events; see `State`."""
@@ -236,6 +279,7 @@ class SQLiteState:
     def close(self) -> None:
         """Finish what was begun, and let go."""
         self.writer.close()
+        self.watcher.close()
         while True:
             try:
                 self.idle.get_nowait().close()
