@@ -269,7 +269,7 @@ def test_refuses_what_cannot_be_searched(name: str, size: int, tmp_path: Path) -
 def test_refuses_the_folder_of_another_index(name: str, tmp_path: Path) -> None:
     other = next(entry for entry in INDEXES if entry != name)
     built(other, 30).save(tmp_path / "index")
-    with pytest.raises(ValueError, match=f"is '{other}' of format 1: '{name}'"):
+    with pytest.raises(ValueError, match=f"is '{other}' of format 2: '{name}'"):
         index.make(name).load(tmp_path / "index")
     (tmp_path / "index" / "index.json").write_text("{")
     with pytest.raises(ValueError, match="corrupt"):

@@ -69,7 +69,7 @@ class Ann:
     @property
     def dimension(self) -> int | None:
         """Length of the vectors; None before there are any."""
-        return int(self.lists.ivf.d) if self.lists is not None else self._exact.dimension
+        return self.lists.dimension if self.lists is not None else self._exact.dimension
 
     @property
     def _exact(self) -> Exact:
@@ -161,19 +161,20 @@ class Ann:
 
     def save(self, folder: Path) -> None:
         with replace_folder(folder) as fresh:
-            write_facts(fresh, Facts(index="ann", version=self.version))
+            write_facts(fresh, Facts(index="ann", version=self.version, dimension=self.dimension or 0))
             if self.lists is None:
                 self._exact.save(fresh / "few")
             else:
                 self.lists.save(fresh)
 
     def load(self, folder: Path, *, mmap: bool = True) -> Self:
-        self.version = read_facts(folder, "ann").version
+        facts = read_facts(folder, "ann")
+        self.version = facts.version
         self.few, self.lists = None, None
         if (folder / "few").is_dir():
             self.few = Exact(ExactConfig()).load(folder / "few", mmap=mmap)
         else:
-            self.lists = Lists.load(folder, mmap=mmap)
+            self.lists = Lists.load(folder, facts.dimension, mmap=mmap)
         self.is_mapped = mmap
         return self
 

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 1  # raise it with every change to what an index writes
+FORMAT = 2  # raise it with every change to what an index writes
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of index.json."""
+    """The content of index.json; the dimension is 0 where there are no vectors yet."""
 
     index: str
     version: str
+    dimension: int
     format: int = FORMAT
 
 

@@ -19,7 +19,8 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
-from ritornello.recall.scores import VectorScores, known_tracks
+from ritornello.recall.scores import VectorScores
+from ritornello.recall.track_vectors import TrackVectors
 
 
 class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,27 +47,30 @@ class Factors:
 
     def __init__(self, config: FactorsConfig) -> None:
         self.config = config
-        self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
-        self.is_known_T = known_tracks(self.track_TD)
+        self.tracks = TrackVectors(np.zeros((1, config.factors), np.float32))
         self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
+
+    @property
+    def track_TD(self) -> Float32:
+        """The tracks' factors."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         config = self.config
-        return self._index(
-            factorise(
-                sequences,
-                sequences.num_tracks + 1,
-                factors=config.factors,
-                regularization=config.regularization,
-                alpha=config.alpha,
-                iterations=config.iterations,
-                half_life_days=config.half_life_days,
-                seed=config.seed,
-            )
+        track_TD = factorise(
+            sequences,
+            sequences.num_tracks + 1,
+            factors=config.factors,
+            regularization=config.regularization,
+            alpha=config.alpha,
+            iterations=config.iterations,
+            half_life_days=config.half_life_days,
+            seed=config.seed,
         )
+        return self._take(TrackVectors.made(track_TD))
 
-    def _index(self, track_TD: Float32) -> Self:
-        self.track_TD, self.is_known_T = track_TD, known_tracks(track_TD)
+    def _take(self, tracks: TrackVectors) -> Self:
+        self.tracks, track_TD = tracks, tracks.vector_TD
         regularization_DD = self.config.regularization * np.eye(track_TD.shape[1])
         self.inverse_DD = np.linalg.inv(track_TD.T.astype(np.float64) @ track_TD + regularization_DD).astype(np.float32)
         return self
@@ -75,7 +79,7 @@ class Factors:
         listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
         listens.data = np.log1p(listens.data)
         with pools().limit(limits=1, user_api="blas"):  # the systems are small: threads would only wait for each other
-            return VectorScores(self.solve(listens), self.track_TD, self.is_known_T)
+            return VectorScores(self.solve(listens), self.tracks)
 
     def solve(self, listens_BT: csr_array) -> Float32:
         """Return each row's vector [B, D]: one least-squares step with the tracks held fixed.
@@ -104,4 +108,4 @@ class Factors:
         return {"track_TD": self.track_TD}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        return self._index(arrays["track_TD"].astype(np.float32))
+        return self._take(TrackVectors(np.asarray(arrays["track_TD"], dtype=np.float32)))

@@ -19,7 +19,8 @@ from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import sum_pairs
 from ritornello.recall import capsules
-from ritornello.recall.scores import InterestScores, known_tracks
+from ritornello.recall.scores import InterestScores
+from ritornello.recall.track_vectors import TrackVectors
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
@@ -62,10 +63,14 @@ class Interests:
 
     def __init__(self, config: InterestsConfig) -> None:
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.zeros((1, config.dim + 1), np.float32))
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.tower: dict[str, Float32] = {}
+
+    @property
+    def track_TE(self) -> Float32:
+        """The tracks' directions and heights."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         try:
@@ -76,8 +81,8 @@ class Interests:
             ) from error
 
         fitted = fit(sequences, at, knowledge, self.config)
-        self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, fitted.tower
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors.made(fitted.track_TE)
+        self.returns, self.tower = fitted.returns, fitted.tower
         return self
 
     def read(self, history: History) -> Distinct:
@@ -101,20 +106,19 @@ class Interests:
 
     def score(self, history: History) -> InterestScores:
         read = self.read(history)
-        row_P, slot_P = np.nonzero(self.is_known_T[read.track_BL])
+        row_P, slot_P = np.nonzero(self.tracks.knows(read.track_BL))
         feature_PF = read.own_BLF[row_P, slot_P]
         return_P = sum(self.returns[place][feature_PF[:, place]] for place in range(len(OWN_SIZES)))
         shape = (len(history), len(self.track_TE))
         own_BT = sum_pairs(row_P, read.track_BL[row_P, slot_P], np.asarray(return_P), shape)
-        return InterestScores(self.encode(read), self.track_TE, self.is_known_T, own_BT)
+        return InterestScores(self.encode(read), self.tracks, own_BT)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
         return {"track_TE": self.track_TE, **returns, **{f"tower-{name}": value for name, value in self.tower.items()}}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.asarray(arrays["track_TE"], dtype=np.float32))
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         tower = {name.removeprefix("tower-"): value for name, value in arrays.items() if name.startswith("tower-")}
         self.tower = {name: np.asarray(value, np.float32) for name, value in tower.items()}

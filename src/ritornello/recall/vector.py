@@ -25,7 +25,8 @@ from ritornello.data.sparse import empty, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
 from ritornello.data.transitions import follow, follows
 from ritornello.inference import Model
-from ritornello.recall.scores import VectorScores, known_tracks
+from ritornello.recall.scores import VectorScores
+from ritornello.recall.track_vectors import TrackVectors
 from ritornello.schema import PADDING
 
 if TYPE_CHECKING:
@@ -74,12 +75,16 @@ class Vector:
                 f"recall.vector: width is {config.width}, heads is {config.heads}: heads has to divide width"
             )
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.zeros((1, config.dim + 1), np.float32))
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.links_TT = empty()
         self.tower: Model | None = None
         self.towers: TwoTowers | None = None
+
+    @property
+    def track_TE(self) -> Float32:
+        """The tracks' directions and heights."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         return self.take(training().fit(sequences, at, knowledge, self.config))
@@ -92,9 +97,9 @@ class Vector:
 
     def take(self, fitted: "Fitted") -> Self:
         """Take over what training gave."""
-        self.track_TE, self.links_TT, self.returns = fitted.track_TE, fitted.links_TT, fitted.returns
+        self.tracks = TrackVectors.made(fitted.track_TE)
+        self.links_TT, self.returns = fitted.links_TT, fitted.returns
         self.tower, self.towers = Model(fitted.tower), fitted.towers
-        self.is_known_T = known_tracks(self.track_TE)
         return self
 
     def encode(self, history: History) -> Float32:
@@ -131,7 +136,7 @@ class Vector:
         return_P = np.sum([value[feature_PF[:, place]] for place, value in enumerate(self.returns)], axis=0)
         own_BT = sum_pairs(row_P, track_P, return_P, (len(history), len(self.track_TE)))
         user_BE, follows_BT = self.ask(history)
-        return VectorScores(user_BE, self.track_TE, self.is_known_T, csr_array(own_BT + follows_BT))
+        return VectorScores(user_BE, self.tracks, csr_array(own_BT + follows_BT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         assert self.tower is not None, "fitted before it is saved"
@@ -144,8 +149,7 @@ class Vector:
         }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.asarray(arrays["track_TE"], dtype=np.float32))
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         self.links_TT = unpack(arrays, "links")
         self.tower = Model(arrays["tower"].tobytes())
