@@ -130,6 +130,7 @@ def invented(channel: Vector, sequences: Sequences, at: int, knowledge: Knowledg
     """Give random vectors and an untrained tower to the channel, and real links."""
     from ritornello.inference import Model
     from ritornello.nn.export import export_user_tower, make_user_tower
+
     config, size = channel.config, knowledge.num_tracks + 1
     channel.tracks = TrackVectors.made(placed(size, config.dim))
     channel.links_TT = transitions.chances(sequences, size, lags=transitions.LAGS, keep=100)

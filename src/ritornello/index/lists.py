@@ -1,5 +1,8 @@
 """Lists: vectors grouped around centres and rounded to eight bits, held and searched by faiss.
 
+A vector lies in the list of the centre nearest to it; a search looks at the lists whose centres have the largest products with
+the query. (Lists by product, as faiss makes them by itself, suit vectors of one length alone: a long centre draws all.)
+
 Q queries, K found tracks, D dimensions, N tracks, T all track numbers up to the largest, L lists, P lists looked at.
 """
 
@@ -39,6 +42,8 @@ class Lists:
         self.dimension = dimension
         self.list_T = list_T
         self.centre_LD: Float32 = ivf.quantizer.reconstruct_n(0, ivf.nlist)  # filled up, as the vectors are
+        self.nearest = _faiss().IndexFlatL2(ivf.d)
+        self.nearest.add(self.centre_LD)
 
     @classmethod
     def learn(cls, vector_ND: Float32, *, num_lists: int, iterations: int, seed: int) -> Self:
@@ -53,10 +58,16 @@ class Lists:
             faiss.ScalarQuantizer.QT_8bit,
             faiss.METRIC_INNER_PRODUCT,
         )
-        ivf.cp.niter, ivf.cp.seed = iterations, seed
-        ivf.cp.min_points_per_centroid = 1  # the caller chose how many vectors a list gets: no advice on the terminal
-        ivf.cp.max_points_per_centroid = len(filled_ND)
-        ivf.train(filled_ND)
+        means = faiss.Clustering(dimension, num_lists)
+        means.niter, means.seed = iterations, seed
+        means.min_points_per_centroid = 1  # the caller chose how many vectors a list gets: no advice on the terminal
+        means.max_points_per_centroid = len(filled_ND)
+        nearest = faiss.IndexFlatL2(dimension)
+        means.train(filled_ND, nearest)
+        centre_LD = nearest.reconstruct_n(0, num_lists)
+        ivf.quantizer.add(centre_LD)
+        ivf.sq.train(filled_ND - centre_LD[nearest.search(filled_ND, 1)[1].ravel()])
+        ivf.is_trained = True
         return cls(ivf, vector_ND.shape[1], np.zeros(0, np.int16))
 
     def __len__(self) -> int:
@@ -69,7 +80,7 @@ class Lists:
             return
         self.remove(track_N)
         blocks = [slice(start, start + BLOCK) for start in range(0, len(vector_ND), BLOCK)]
-        list_N = np.concatenate([self.ivf.quantizer.search(_filled(vector_ND[rows]), 1)[1].ravel() for rows in blocks])
+        list_N = np.concatenate([self.nearest.search(_filled(vector_ND[rows]), 1)[1].ravel() for rows in blocks])
         if len(self) == 0:
             self._reserve(list_N)
         for rows in blocks:
@@ -126,7 +137,8 @@ class Lists:
     def num_rough(self, vector_ND: Float32) -> int:
         """Count vectors that lie outside the learnt ranges: they are cut to them, and keep less than 9/10 of themselves."""
         vector_ND = _filled(vector_ND)
-        error_ND = self.ivf.sa_decode(self.ivf.sa_encode(vector_ND)) - vector_ND
+        gap_ND = vector_ND - self.centre_LD[self.nearest.search(vector_ND, 1)[1].ravel()]
+        error_ND = self.ivf.sq.decode(self.ivf.sq.compute_codes(gap_ND)) - gap_ND
         return int((np.linalg.norm(error_ND, axis=1) > 0.1 * np.linalg.norm(vector_ND, axis=1)).sum())
 
     def save(self, folder: Path) -> None:

@@ -202,7 +202,9 @@ class InterestScores(VectorScores):
         best_BT = np.asarray(self.user_BKD[rows, 0] @ self.tracks.vector_TD.T)
         for interest in range(1, self.user_BKD.shape[1]):
             live_R = np.flatnonzero(~self.is_idle_BK[rows, interest])
-            best_BT[live_R] = np.maximum(best_BT[live_R], self.user_BKD[rows, interest][live_R] @ self.tracks.vector_TD.T)
+            best_BT[live_R] = np.maximum(
+                best_BT[live_R], self.user_BKD[rows, interest][live_R] @ self.tracks.vector_TD.T
+            )
         return best_BT
 
     def _pairs(self, row_P: NDArray[np.integer], track_P: NDArray[np.integer]) -> Float32:

@@ -2,7 +2,6 @@
 
 Up to MANY tracks the product with every vector is cheap. Above, an approximate index (see index/ann.py) finds SPARE times as
 many tracks as are wanted, and the products themselves order those: what the index holds is rounded, what is compared is not.
-It holds each vector's difference from the mean of all: a query's order is the same, and lists no longer lie in one direction.
 The index is made with the vectors and goes with them into the bundle: examples, evaluation and service search the same one.
 
 T tracks, D dimensions, N tracks asked about.
@@ -25,7 +24,6 @@ from ritornello.schema import PADDING
 
 MANY = 200_000
 SPARE = 2
-SETTINGS: dict[str, object] = {"probes": 400}  # of 2,500 lists of a million tracks: vectors of 257 dimensions are less alike
 FOLDER = "index"
 
 logger = logging.getLogger(__name__)
@@ -47,9 +45,7 @@ class TrackVectors:
         tracks = cls(vector_TD)
         if len(tracks) > MANY and can_search():
             known_N = np.flatnonzero(tracks.is_known_T).astype(np.int32)
-            vector_ND = vector_TD[known_N]
-            vector_ND -= vector_ND.mean(axis=0)
-            tracks.searched = index.make("ann", SETTINGS).build(known_N, vector_ND)
+            tracks.searched = index.make("ann").build(known_N, vector_TD[known_N])
         return tracks
 
     @cached_property
@@ -80,7 +76,7 @@ class TrackVectors:
     def load(self, folder: Path) -> None:
         """Map the index that `save` wrote, where it wrote one."""
         if (folder / FOLDER).is_dir() and can_search():
-            self.searched = index.make("ann", SETTINGS).load(folder / FOLDER)
+            self.searched = index.make("ann").load(folder / FOLDER)
 
 
 @cache
