@@ -7,8 +7,9 @@
 Synthetic: the log (every track is played at least once, sessions of a dozen tracks around one place of the catalogue, half of
 a listener's plays are repeats, ten tracks an artist) and the vectors of `vector` (Gaussian directions of its full 256
 dimensions, their spectrum decaying as that of vector_engine.py, without clusters, and a tower that was never trained: a hard
-case for an index, whose lists trained vectors fall into more readily). Fitted as always: the other seven channels, the links of `vector`, and the ranker, on one earlier window. Two default channels are
-left out: `colisten`, whose training grows with the square of a listener's tracks, and `factors`, a second table of vectors.
+case for an index, whose lists trained vectors fall into more readily). Fitted as always: the other seven channels, the links of
+`vector`, and the ranker, on one earlier window. Two default channels are left out: `colisten`, whose training grows with the
+square of a listener's tracks, and `factors`, a second table of vectors.
 The service is held to one core, the client beside it to another. E events, U users, T tracks.
 """
 

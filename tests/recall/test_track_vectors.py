@@ -42,9 +42,9 @@ def users() -> np.ndarray:
 
 
 def indexed(table_TE: np.ndarray) -> TrackVectors:
-    """Return vectors with an index that looks at a twentieth of its lists, as it does at a million tracks."""
+    """Return vectors with an index that looks at a tenth of its lists, for more of its tracks than of a million."""
     known_N = np.flatnonzero(table_TE.any(axis=1)).astype(np.int32)
-    return TrackVectors(table_TE, index.make("ann", {"probes": 18}).build(known_N, table_TE[known_N]))
+    return TrackVectors(table_TE, index.make("ann", {"probes": 35}).build(known_N, table_TE[known_N]))
 
 
 def some(seed: int, share: float) -> csr_array:
@@ -90,7 +90,7 @@ def test_several_interests_are_searched_at_once() -> None:
     nothing_BT = csr_array((NUM_ROWS, SIZE + 1), dtype=np.float32)
     found = InterestScores(user_BKE, indexed(table_TE)).best(100, nothing_BT, "any")
     right = InterestScores(user_BKE, TrackVectors(table_TE)).best(100, nothing_BT, "any")
-    assert recall(found, right) >= 0.9
+    assert recall(found, right) >= 0.95
     assert 0 not in found.row_K
 
 
