@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, Int32
 
 # Entries of a matrix that may be spread out: 80 MB.
 SMALL = 20_000_000
+SPREAD = 100  # entries a matrix may have for each that is looked up in it, to be spread out
 
 
 def empty() -> csr_array:
@@ -28,7 +29,21 @@ def sum_pairs(
 
 def scale_rows(matrix: csr_array, factor_R: NDArray[np.floating]) -> csr_array:
     """Multiply every row by its factor."""
-    return csr_array(diags_array(factor_R.astype(np.float32)) @ matrix)
+    factor_P = np.repeat(factor_R.astype(np.float32), np.diff(matrix.indptr))
+    return csr_array((factor_P * matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def product(rows: csr_array, matrix: csr_array) -> csr_array:
+    """Return rows times a matrix, all in float32.
+
+    A single row, as a request has, is summed in one vector as long as the matrix is wide, which gives the library's own sums,
+    sooner and with their columns in order; of many rows the library clears its memory only once.
+    """
+    if rows.shape[0] != 1:
+        return csr_array(rows @ matrix)
+    sum_T = csr_array(matrix[rows.indices]).T @ rows.data
+    column_P = np.flatnonzero(sum_T != 0).astype(np.int32)
+    return csr_array((sum_T[column_P], column_P, np.array([0, len(column_P)])), shape=(1, matrix.shape[1]))
 
 
 def add(first: csr_array, second: csr_array) -> csr_array:
@@ -107,10 +122,10 @@ def best_entries(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], NDArray[n
 
 
 def values_at(matrix: csr_array, row_P: NDArray[np.integer], column_P: NDArray[np.integer]) -> Float32:
-    """Return single entries of a matrix, 0 where it has none; a small matrix is spread out, which is faster."""
+    """Return single entries of a matrix, 0 where it has none; one that is small beside them is spread out, which is faster."""
     if len(row_P) == 0:
         return np.zeros(0, np.float32)
-    if matrix.shape[0] * matrix.shape[1] <= SMALL:
+    if matrix.shape[0] * matrix.shape[1] <= min(SMALL, SPREAD * len(row_P)):
         return np.asarray(matrix.toarray()[row_P, column_P], dtype=np.float32)
     matrix.sum_duplicates()  # columns in order are searched by bisection
     value_P = np.zeros(len(row_P), np.float32)
