@@ -117,11 +117,27 @@ def test_large_catalogues_have_one_and_small_ones_none(monkeypatch: pytest.Monke
     assert TrackVectors.made(table()).searched is None
 
 
+def test_newer_tracks_are_found_without_a_new_index() -> None:
+    table_TE, nothing_BT = table(), csr_array((NUM_ROWS, SIZE + 1), dtype=np.float32)
+    earlier = indexed(table_TE[:-200])
+    grown, plain = earlier.grown(table_TE), TrackVectors(table_TE)
+    newer_P = [
+        best.track_K[best.track_K >= SIZE + 1 - 200].tolist()
+        for tracks in (grown, plain)
+        for best in [VectorScores(users(), tracks).best(200, nothing_BT, "any")]
+    ]
+    assert set(newer_P[1]) <= set(newer_P[0])
+    assert len(newer_P[1]) > 0
+    assert len(VectorScores(users(), earlier).best(200, nothing_BT, "any").track_K) == 200 * (NUM_ROWS - 1)
+
+
 def test_it_survives_the_disk(tmp_path: Path) -> None:
     made = TrackVectors.made(table())
-    made.save(tmp_path)
-    loaded = TrackVectors(table())
-    loaded.load(tmp_path)
+    for name, array in made.arrays("track_TE").items():
+        np.save(tmp_path / f"{name}.npy", array)
+    mapped = {path.stem: np.load(path, mmap_mode="r") for path in tmp_path.glob("*.npy")}
+    loaded = TrackVectors.restore(mapped, "track_TE")
+    del mapped
     assert loaded.searched is not None
     apart_N = np.arange(1, 500, dtype=np.int32)
     for query_E in users()[1:]:
@@ -129,15 +145,13 @@ def test_it_survives_the_disk(tmp_path: Path) -> None:
 
 
 def test_without_faiss_everything_is_compared_and_once_that_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    TrackVectors.made(table()).save(tmp_path)
+    arrays = TrackVectors.made(table()).arrays("track_TE")
     track_vectors.can_search.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     with caplog.at_level(logging.WARNING):
-        loaded = TrackVectors(table())
-        loaded.load(tmp_path)
-        assert loaded.searched is None
+        assert TrackVectors.restore(arrays, "track_TE").searched is None
         assert TrackVectors.made(table()).searched is None
     assert [message.split(":")[0] for message in caplog.messages] == ["faiss is not installed"]
     track_vectors.can_search.cache_clear()

@@ -99,7 +99,7 @@ class Exact:
 
     def save(self, folder: Path) -> None:
         with replace_folder(folder) as fresh:
-            write_facts(fresh, Facts(index="exact", version=self.version, dimension=self.dimension or 0))
+            write_facts(fresh, Facts(index="exact", version=self.version))
             np.save(fresh / "track.npy", self.track_N)
             np.save(fresh / "vector.npy", self.vector_ND)
 

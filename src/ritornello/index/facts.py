@@ -8,11 +8,10 @@ FORMAT = 2  # raise it with every change to what an index writes
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of index.json; the dimension is 0 where there are no vectors yet."""
+    """The content of index.json."""
 
     index: str
     version: str
-    dimension: int
     format: int = FORMAT
 
 

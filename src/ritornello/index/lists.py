@@ -6,8 +6,8 @@ the query. (Lists by product, as faiss makes them by itself, suit vectors of one
 Q queries, K found tracks, D dimensions, N tracks, T all track numbers up to the largest, L lists, P lists looked at.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, Self
 
@@ -37,8 +37,11 @@ class Ivf(Protocol):
 class Lists:
     """A faiss index of vectors filled up with zeros, the dimension they had before, and in which list each track lies."""
 
-    def __init__(self, ivf: Ivf, dimension: int, list_T: NDArray[np.int16]) -> None:
+    def __init__(
+        self, ivf: Ivf, dimension: int, list_T: NDArray[np.int16], content: NDArray[np.generic] | None = None
+    ) -> None:
         self.ivf = ivf
+        self.content = content  # what a mapped index reads has to live as long
         self.dimension = dimension
         self.list_T = list_T
         self.centre_LD: Float32 = ivf.quantizer.reconstruct_n(0, ivf.nlist)  # filled up, as the vectors are
@@ -141,28 +144,27 @@ class Lists:
         error_ND = self.ivf.sq.decode(self.ivf.sq.compute_codes(gap_ND)) - gap_ND
         return int((np.linalg.norm(error_ND, axis=1) > 0.1 * np.linalg.norm(vector_ND, axis=1)).sum())
 
-    def save(self, folder: Path) -> None:
-        """Write the lists."""
-        faiss = _faiss()
-        faiss.write_index(self.ivf, str(folder / "lists.faiss"))
-        np.save(folder / "list.npy", self.list_T)
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the lists as arrays, which can be saved and mapped."""
+        content: NDArray[np.uint8] = _faiss().serialize_index(self.ivf)
+        return {"lists": content, "list_T": self.list_T, "dimension": np.array([self.dimension])}
 
     @classmethod
-    def load(cls, folder: Path, dimension: int, *, mmap: bool) -> Self:
-        """Read what `save` wrote.
+    def restore(cls, arrays: Mapping[str, NDArray[np.generic]], *, is_mapped: bool) -> Self:
+        """Take over what `arrays` gave; mapped arrays are read where they lie.
 
         Raises:
-            ValueError: when a file is missing or cut short.
+            ValueError: when they are cut short.
         """
-        faiss = _faiss()
+        faiss, content = _faiss(), arrays["lists"]
         try:
-            # The other flag, IO_FLAG_MMAP, starts threads that read ahead at every search.
-            ivf = faiss.read_index(str(folder / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
-            list_T = np.load(folder / "list.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-        except (RuntimeError, OSError) as error:
-            cause = str(error).splitlines()[0]
-            raise ValueError(f"the index in {folder} cannot be read: {cause}; build it again") from error
-        return cls(ivf, dimension, list_T)
+            if is_mapped:
+                ivf = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+            else:
+                ivf = faiss.deserialize_index(content)
+        except RuntimeError as error:
+            raise ValueError(f"the lists of an index cannot be read: {str(error).splitlines()[0]}") from error
+        return cls(ivf, int(arrays["dimension"].item()), arrays["list_T"].astype(np.int16, copy=False), content)
 
 
 def is_installed() -> bool:

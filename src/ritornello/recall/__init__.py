@@ -16,7 +16,6 @@ from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.scores import Scores
-from ritornello.recall.track_vectors import TrackVectors
 
 
 class Channel(Protocol):
@@ -55,13 +54,6 @@ class Linked(Protocol):
     links_TT: csr_array
 
 
-@runtime_checkable
-class Compared(Protocol):
-    """A channel of track vectors, which may have an index."""
-
-    tracks: TrackVectors
-
-
 CHANNELS = {
     "popular": "ritornello.recall.popular:Popular",
     "fresh": "ritornello.recall.fresh:Fresh",
@@ -98,18 +90,13 @@ def fit(
 
 
 def save(channel: Channel, folder: Path) -> None:
-    """Write a fitted channel's state, one .npy file per array, and the index of its vectors where it has one."""
+    """Write a fitted channel's state, one .npy file per array."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in channel.arrays().items():
         np.save(folder / f"{name}.npy", array)
-    if isinstance(channel, Compared):
-        channel.tracks.save(folder)
 
 
 def load(channel: Channel, folder: Path) -> Channel:
     """Map a state that `save` wrote into a fresh channel; processes that serve the same bundle share the memory."""
     paths = sorted(folder.glob("*.npy"))
-    restored = channel.restore({path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths})
-    if isinstance(restored, Compared):
-        restored.tracks.load(folder)
-    return restored
+    return channel.restore({path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths})

@@ -105,7 +105,7 @@ class Factors:
         return user_BD
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {"track_TD": self.track_TD}
+        return self.tracks.arrays("track_TD")
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        return self._take(TrackVectors(np.asarray(arrays["track_TD"], dtype=np.float32)))
+        return self._take(TrackVectors.restore(arrays, "track_TD"))

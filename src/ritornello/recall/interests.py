@@ -115,10 +115,14 @@ class Interests:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
-        return {"track_TE": self.track_TE, **returns, **{f"tower-{name}": value for name, value in self.tower.items()}}
+        return {
+            **self.tracks.arrays("track_TE"),
+            **returns,
+            **{f"tower-{name}": value for name, value in self.tower.items()},
+        }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.tracks = TrackVectors(np.asarray(arrays["track_TE"], dtype=np.float32))
+        self.tracks = TrackVectors.restore(arrays, "track_TE")
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         tower = {name.removeprefix("tower-"): value for name, value in arrays.items() if name.startswith("tower-")}
         self.tower = {name: np.asarray(value, np.float32) for name, value in tower.items()}

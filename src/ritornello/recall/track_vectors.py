@@ -8,33 +8,37 @@ T tracks, D dimensions, N tracks asked about.
 """
 
 import logging
+from collections.abc import Mapping
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello import index
 from ritornello.contracts import Bool, Float32, Int32
 from ritornello.index import Index
+from ritornello.index.ann import Ann, AnnConfig
 from ritornello.index.filter import without
-from ritornello.index.lists import is_installed
+from ritornello.index.lists import Lists, is_installed
 from ritornello.schema import PADDING
 
 MANY = 200_000
 SPARE = 2
-FOLDER = "index"
+INDEX = "index-"
 
 logger = logging.getLogger(__name__)
 
 
 class TrackVectors:
-    """The vectors of all tracks; PADDING and tracks of which nothing is known have zeros, and are never found."""
+    """The vectors of all tracks; PADDING and tracks of which nothing is known have zeros, and are never found.
 
-    def __init__(self, vector_TD: Float32, searched: Index | None = None) -> None:
+    Where there is an index, it knows the first `num_indexed` of them; later ones are compared one by one.
+    """
+
+    def __init__(self, vector_TD: Float32, searched: Index | None = None, num_indexed: int | None = None) -> None:
         self.vector_TD = vector_TD
         self.searched = searched
+        self.num_indexed = len(vector_TD) if num_indexed is None else num_indexed
 
     def __len__(self) -> int:
         return len(self.vector_TD)
@@ -45,8 +49,12 @@ class TrackVectors:
         tracks = cls(vector_TD)
         if len(tracks) > MANY and can_search():
             known_N = np.flatnonzero(tracks.is_known_T).astype(np.int32)
-            tracks.searched = index.make("ann").build(known_N, vector_TD[known_N])
+            tracks.searched = Ann(AnnConfig()).build(known_N, vector_TD[known_N])
         return tracks
+
+    def grown(self, vector_TD: Float32) -> Self:
+        """Return these vectors with those of newer tracks behind them, without making the index anew."""
+        return type(self)(vector_TD, self.searched, self.num_indexed)
 
     @cached_property
     def is_known_T(self) -> Bool:
@@ -66,17 +74,22 @@ class TrackVectors:
         """
         assert self.searched is not None
         found = self.searched.search(query_KD[query_KD.any(axis=1)], SPARE * k, without(apart_N))
-        return np.unique(found.track_QK[found.track_QK != PADDING])
+        newer_N = np.setdiff1d(np.arange(self.num_indexed, len(self), dtype=np.int32), apart_N)
+        return np.concatenate([np.unique(found.track_QK[found.track_QK != PADDING]), newer_N])
 
-    def save(self, folder: Path) -> None:
-        """Write the index, where there is one, into a folder beside the vectors."""
-        if self.searched is not None:
-            self.searched.save(folder / FOLDER)
+    def arrays(self, name: str) -> dict[str, NDArray[np.generic]]:
+        """Return the vectors under that name, and the index beside them."""
+        lists = self.searched.lists.arrays() if isinstance(self.searched, Ann) and self.searched.lists else {}
+        return {name: self.vector_TD, **{f"{INDEX}{part}": array for part, array in lists.items()}}
 
-    def load(self, folder: Path) -> None:
-        """Map the index that `save` wrote, where it wrote one."""
-        if (folder / FOLDER).is_dir() and can_search():
-            self.searched = index.make("ann").load(folder / FOLDER)
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Self:
+        """Take over what `arrays` gave."""
+        tracks = cls(np.asarray(arrays[name], dtype=np.float32))
+        lists = {part.removeprefix(INDEX): array for part, array in arrays.items() if part.startswith(INDEX)}
+        if lists and can_search():
+            tracks.searched = Ann(AnnConfig()).take(Lists.restore(lists, is_mapped=True), is_mapped=True)
+        return tracks
 
 
 @cache

@@ -142,14 +142,14 @@ class Vector:
         assert self.tower is not None, "fitted before it is saved"
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
         return {
-            "track_TE": self.track_TE,
+            **self.tracks.arrays("track_TE"),
             "tower": np.frombuffer(self.tower.content, np.uint8),
             **pack(self.links_TT, "links"),
             **returns,
         }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.tracks = TrackVectors(np.asarray(arrays["track_TE"], dtype=np.float32))
+        self.tracks = TrackVectors.restore(arrays, "track_TE")
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         self.links_TT = unpack(arrays, "links")
         self.tower = Model(arrays["tower"].tobytes())
