@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ritornello import plugins
+from ritornello.artifacts import map_arrays, save_arrays
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
@@ -91,12 +92,9 @@ def fit(
 
 def save(channel: Channel, folder: Path) -> None:
     """Write a fitted channel's state, one .npy file per array."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in channel.arrays().items():
-        np.save(folder / f"{name}.npy", array)
+    save_arrays(folder, channel.arrays())
 
 
 def load(channel: Channel, folder: Path) -> Channel:
-    """Map a state that `save` wrote into a fresh channel; processes that serve the same bundle share the memory."""
-    paths = sorted(folder.glob("*.npy"))
-    return channel.restore({path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in paths})
+    """Map a state that `save` wrote into a fresh channel."""
+    return channel.restore(map_arrays(folder))
