@@ -190,7 +190,9 @@ def join(slates: list[Slate], channels: tuple[str, ...], k: int) -> Slate:
 
     def stack(arrays: Sequence[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
         padded = [
-            np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
+            array
+            if array.shape[1] == k
+            else np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
             for array in arrays
         ]
         return np.concatenate(padded) if padded else np.zeros((0, k))
