@@ -38,7 +38,6 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.prepare import load_prepared, prepare
 from ritornello.data.sequence import Sequences, encode
 from ritornello.reasons import explain_slate
-from ritornello.recall.track_vectors import TrackVectors
 from ritornello.recall.vector import Vector
 from ritornello.schema import ONE_DAY_MS, ONE_MINUTE_MS
 from ritornello.train.fit import fit_pipeline
@@ -131,6 +130,7 @@ def invented(channel: Vector, sequences: Sequences, at: int, knowledge: Knowledg
     """Give random vectors and an untrained tower to the channel, and real links."""
     from ritornello.inference import Model
     from ritornello.nn.export import export_user_tower, make_user_tower
+    from ritornello.recall.track_vectors import TrackVectors
 
     config, size = channel.config, knowledge.num_tracks + 1
     channel.tracks = TrackVectors.made(placed(size, config.dim))
@@ -170,8 +170,8 @@ def measure(workspace: Path, num_requests: int) -> dict[str, object]:
             "tracks": pl.scan_parquet(workspace / "prepared" / "tracks.parquet").select(pl.len()).collect().item(),
             "channels": len(CHANNELS),
             "seconds_to_ready": round(ready_s, 2),
-            "slate": latencies([lambda user=user: ask(port, user) for user in chosen]),
-            "event_to_changed_slate": event_to_slate(port, chosen),
+            "slate": latencies([lambda user=user: ask(port, user) for user in chosen], process.pid),
+            "event_to_changed_slate": event_to_slate(port, chosen, process.pid),
             "memory": memory_mb(process.pid),
         }
 
