@@ -164,7 +164,12 @@ class Lists:
                 ivf = faiss.deserialize_index(content)
         except RuntimeError as error:
             raise ValueError(f"the lists of an index cannot be read: {str(error).splitlines()[0]}") from error
-        return cls(ivf, int(arrays["dimension"].item()), arrays["list_T"].astype(np.int16, copy=False), content)
+        return cls(
+            ivf,
+            int(arrays["dimension"].item()),
+            arrays["list_T"].astype(np.int16, copy=False),
+            content if is_mapped else None,
+        )
 
 
 def is_installed() -> bool:

@@ -67,10 +67,7 @@ class Factors:
             half_life_days=config.half_life_days,
             seed=config.seed,
         )
-        return self._take(TrackVectors.made(track_TD))
-
-    def _take(self, tracks: TrackVectors) -> Self:
-        self.tracks, track_TD = tracks, tracks.vector_TD
+        self.tracks = TrackVectors.made(track_TD)
         regularization_DD = self.config.regularization * np.eye(track_TD.shape[1])
         self.inverse_DD = np.linalg.inv(track_TD.T.astype(np.float64) @ track_TD + regularization_DD).astype(np.float32)
         return self
@@ -105,7 +102,9 @@ class Factors:
         return user_BD
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return self.tracks.arrays("track_TD")
+        return {**self.tracks.arrays("track_TD"), "inverse_DD": self.inverse_DD}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        return self._take(TrackVectors.restore(arrays, "track_TD"))
+        self.tracks = TrackVectors.restore(arrays, "track_TD")
+        self.inverse_DD = arrays["inverse_DD"].astype(np.float32)
+        return self

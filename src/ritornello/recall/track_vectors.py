@@ -9,7 +9,7 @@ T tracks, D dimensions, N tracks asked about.
 
 import logging
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -39,6 +39,8 @@ class TrackVectors:
         self.vector_TD = vector_TD
         self.searched = searched
         self.num_indexed = len(vector_TD) if num_indexed is None else num_indexed
+        # To tell which tracks have a vector all are read: for many, an index tells.
+        self.is_known_T = np.zeros(0, bool) if searched is not None else np.asarray(vector_TD.any(axis=1))
 
     def __len__(self) -> int:
         return len(self.vector_TD)
@@ -55,11 +57,6 @@ class TrackVectors:
     def grown(self, vector_TD: Float32) -> Self:
         """Return these vectors with those of newer tracks behind them, without making the index anew."""
         return type(self)(vector_TD, self.searched, self.num_indexed)
-
-    @cached_property
-    def is_known_T(self) -> Bool:
-        """Which tracks have a vector; to tell, all are read."""
-        return np.asarray(self.vector_TD.any(axis=1))
 
     def knows(self, track_N: NDArray[np.integer]) -> Bool:
         """Tell which of some tracks have a vector."""
@@ -85,11 +82,11 @@ class TrackVectors:
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Self:
         """Take over what `arrays` gave."""
-        tracks = cls(np.asarray(arrays[name], dtype=np.float32))
         lists = {part.removeprefix(INDEX): array for part, array in arrays.items() if part.startswith(INDEX)}
+        searched: Index | None = None
         if lists and can_search():
-            tracks.searched = Ann(AnnConfig()).take(Lists.restore(lists, is_mapped=True), is_mapped=True)
-        return tracks
+            searched = Ann(AnnConfig()).take(Lists.restore(lists, is_mapped=True), is_mapped=True)
+        return cls(np.asarray(arrays[name], dtype=np.float32), searched)
 
 
 @cache
