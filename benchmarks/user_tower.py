@@ -21,6 +21,7 @@ from ritornello.data.tokens import tokens
 from ritornello.data.transitions import follow
 from ritornello.inference import Model
 from ritornello.nn.export import export_user_tower, make_user_tower
+from ritornello.recall.track_vectors import TrackVectors
 from ritornello.recall.vector import Vector, VectorConfig
 from ritornello.schema import ONE_MINUTE_MS, Action
 
@@ -31,7 +32,7 @@ def make_channel(length: int) -> Vector:
     """Return a channel of random tracks and links, served with the default tower."""
     rng = np.random.default_rng(0)
     channel = Vector(VectorConfig(length=length))
-    channel.track_TE = rng.normal(size=(TRACKS + 1, channel.config.dim + 1)).astype(np.float32)
+    channel.tracks = TrackVectors(rng.normal(size=(TRACKS + 1, channel.config.dim + 1)).astype(np.float32))
     column = rng.integers(1, TRACKS + 1, (TRACKS + 1) * KEPT).astype(np.int32)
     chance = np.full(len(column), 1.0 / KEPT, np.float32)
     links = csr_array((chance, column, np.arange(0, len(column) + 1, KEPT)), shape=(TRACKS + 1, TRACKS + 1))

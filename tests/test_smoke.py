@@ -46,9 +46,7 @@ def change_array(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None
 
 
 def change_stats(folder: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    with np.load(folder / "stats.npz") as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    np.savez(folder / "stats.npz", **{**arrays, "value_TF": change(arrays["value_TF"])})
+    change_array(folder / "stats" / "value_TF.npy", change)
 
 
 def lose_a_column(folder: Path) -> None:

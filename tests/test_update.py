@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ritornello import bundle, recall
-from ritornello.artifacts import Workspace
+from ritornello.artifacts import Workspace, map_arrays
 from ritornello.cli import main
 from ritornello.data.ids import rows_of
 from ritornello.data.ingest import ingest
@@ -120,7 +120,7 @@ def test_towers_go_on_from_their_weights_and_learn_what_is_new(workspace, monkey
     monkeypatch.setattr("ritornello.nn.two_towers.train", watched)
     update(workspace, None)
     ((weights, task),) = begun
-    stored = recall.load(workspace.bundles / earlier.version / bundle.WEIGHTS / "vector")
+    stored = map_arrays(workspace.bundles / earlier.version / bundle.WEIGHTS / "vector")
     for name in ("user.log_scale", "own.values.0", "item.attributes.artist.weight"):
         found, kept = weights[name].numpy(), stored[name]
         np.testing.assert_array_equal(found[: len(kept)] if kept.ndim else found, kept)
@@ -128,7 +128,7 @@ def test_towers_go_on_from_their_weights_and_learn_what_is_new(workspace, monkey
     np.testing.assert_array_equal(weights["item.track.weight"].numpy()[row_T], stored["item.track.weight"][1:])
     assert task.steps_per_epoch < 6, "the windows without anything new are left out"
     after = bundle.load_current(workspace, prepared)
-    new = recall.load(workspace.bundles / after.version / bundle.WEIGHTS / "vector")
+    new = map_arrays(workspace.bundles / after.version / bundle.WEIGHTS / "vector")
     assert not np.array_equal(new["user.log_scale"], stored["user.log_scale"])
 
 

@@ -9,15 +9,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 LOCK_S = 600.0  # how long a writer of a workspace waits for others
-FORMAT = 3  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
+FORMAT = 4  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,19 @@ def sync(folder: Path, *, recursive: bool = True) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def save_arrays(folder: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays into a folder, one .npy file each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def map_arrays(folder: Path) -> dict[str, NDArray[np.generic]]:
+    """Map what `save_arrays` wrote, by name; processes that serve the same bundle share the memory."""
+    paths = sorted(folder.glob("*.npy"))
+    return {path.stem: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) for path in paths}
 
 
 def hash_file(path: Path) -> str:

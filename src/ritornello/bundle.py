@@ -17,7 +17,15 @@ import numpy as np
 import polars as pl
 
 from ritornello import rank, recall, smoke
-from ritornello.artifacts import Workspace, read_manifest, replace_folder, write_atomic, write_manifest
+from ritornello.artifacts import (
+    Workspace,
+    map_arrays,
+    read_manifest,
+    replace_folder,
+    save_arrays,
+    write_atomic,
+    write_manifest,
+)
 from ritornello.config import Config
 from ritornello.contracts import Spaces
 from ritornello.data.features import TrackStats
@@ -130,17 +138,17 @@ def place(draft: Path, folder: Path) -> None:
 def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
     """Write every channel, ranker and the track statistics."""
     for name, channel in pipeline.channels.items():
-        recall.save(channel.arrays(), folder / "channels" / name)
+        save_arrays(folder / "channels" / name, channel.arrays())
         if isinstance(channel, recall.Resumed) and (weights := channel.weights()):
-            recall.save(weights, folder / WEIGHTS / name)
+            save_arrays(folder / WEIGHTS / name, weights)
     (folder / "rankers").mkdir()
     for task, ranker in pipeline.rankers.items():
         np.savez(folder / "rankers" / f"{task}.npz", **ranker.arrays())  # type: ignore[arg-type]  # read as the flag
     stats = pipeline.stats
-    np.savez(folder / "stats.npz", value_TF=stats.value_TF, artist_T=stats.artist_T)
+    save_arrays(folder / "stats", {"value_TF": stats.value_TF, "artist_T": stats.artist_T})
     means = {f"mean_{place}": mean_SD for place, mean_SD in enumerate(pipeline.spaces.mean_ASD)}
     places = {"place_TD": pipeline.spaces.place_TD, "attribute_TA": pipeline.spaces.attribute_TA}
-    np.savez(folder / "spaces.npz", **places, **means)  # type: ignore[arg-type]  # read as the flag
+    save_arrays(folder / "spaces", {**places, **means})
     described = {
         "names": stats.names,
         "clock": stats.clock,
@@ -222,7 +230,7 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
     """Read what `write_pipeline` wrote."""
     described = json.loads((folder / "pipeline.json").read_text())
     channels = {
-        name: recall.make(name, config.recall.settings.get(name)).restore(recall.load(folder / "channels" / name))
+        name: recall.make(name, config.recall.settings.get(name)).restore(map_arrays(folder / "channels" / name))
         for name in config.recall.channels
     }
     rankers = {}
@@ -231,19 +239,20 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
             arrays = {name: archive[name] for name in archive.files}
         settings = rank.settings_for(config.rank.model, path.stem, config.rank.settings.get(path.stem, {}))
         rankers[path.stem] = rank.make(config.rank.model, settings).restore(arrays)
-    with np.load(folder / "stats.npz", allow_pickle=False) as archive:
-        stats = TrackStats(
-            names=tuple(described["names"]),
-            value_TF=archive["value_TF"],
-            artist_T=archive["artist_T"],
-            clock=described["clock"],
-        )
-    with np.load(folder / "spaces.npz", allow_pickle=False) as archive:
-        spaces = Spaces(
-            place_TD=archive["place_TD"],
-            attribute_TA=archive["attribute_TA"],
-            mean_ASD=tuple(archive[name] for name in sorted(archive.files) if name.startswith("mean_")),
-        )
+    counted, placed = map_arrays(folder / "stats"), map_arrays(folder / "spaces")
+    stats = TrackStats(
+        names=tuple(described["names"]),
+        value_TF=counted["value_TF"].astype(np.float32, copy=False),
+        artist_T=counted["artist_T"].astype(np.int32, copy=False),
+        clock=described["clock"],
+    )
+    spaces = Spaces(
+        place_TD=placed["place_TD"].astype(np.float32, copy=False),
+        attribute_TA=placed["attribute_TA"].astype(np.int32, copy=False),
+        mean_ASD=tuple(
+            placed[name].astype(np.float32, copy=False) for name in sorted(placed) if name.startswith("mean_")
+        ),
+    )
     return Pipeline(
         channels=channels,
         quotas=described["quotas"],

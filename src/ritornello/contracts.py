@@ -22,9 +22,11 @@ Only = Literal["any", "heard", "unheard"]
 ATTRIBUTES = ("artist", "album", "genre", "language")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, weakref_slot=True)
 class History:
     """What a batch of users did before a moment, newest event last, padded on the left.
+
+    A history is equal to itself alone, so that what was read of it can be remembered (see data/once.py).
 
     `at_BL` is UTC ms (0 in the padding), `session_BL` counts a user's sessions from 0 (-1 in the padding), `play_ratio_BL`
     is the listened share (NaN: unknown). `as_of_B` is the moment itself: every event came

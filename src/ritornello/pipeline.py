@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate, Spaces
 from ritornello.data import features
 from ritornello.data.features import TrackStats
-from ritornello.data.sparse import values_at
 from ritornello.rank import Ranker
 from ritornello.recall import Channel
 from ritornello.recall.merge import merge
-from ritornello.recall.query import heard
+from ritornello.recall.query import plays
 from ritornello.schema import PADDING
 
 # Requests are answered so many at a time: it bounds memory, and a request's answer does not depend on its neighbours.
@@ -129,11 +128,10 @@ def trim(history: History) -> History:
 
 def is_heard(history: History, track_BN: Int32) -> Bool:
     """Tell which tracks each row has played."""
-    heard_BT = heard(history, int(max(track_BN.max(initial=0), history.track_BL.max(initial=0))) + 1)
-    row_P, slot_P = np.nonzero(track_BN != PADDING)
-    heard_BN = np.zeros(track_BN.shape, bool)
-    heard_BN[row_P, slot_P] = values_at(heard_BT, row_P, track_BN[row_P, slot_P]) > 0
-    return heard_BN
+    pairs = plays(history)
+    key_P = (pairs.row_P.astype(np.int64) << 32) | pairs.track_P
+    key_BN = (np.arange(len(track_BN), dtype=np.int64)[:, None] << 32) | track_BN
+    return np.isin(key_BN, key_P)
 
 
 def keep_heard(candidates: Candidates, score_BN: Float32, history: History) -> tuple[Candidates, Float32]:
@@ -192,7 +190,9 @@ def join(slates: list[Slate], channels: tuple[str, ...], k: int) -> Slate:
 
     def stack(arrays: Sequence[NDArray[np.generic]], fill: float) -> NDArray[np.generic]:
         padded = [
-            np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
+            array
+            if array.shape[1] == k
+            else np.pad(array, [(0, 0), (0, k - array.shape[1]), *[(0, 0)] * (array.ndim - 2)], constant_values=fill)
             for array in arrays
         ]
         return np.concatenate(padded) if padded else np.zeros((0, k))

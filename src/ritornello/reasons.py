@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import History, Int32, Slate
-from ritornello.data.labels import is_listen
+from ritornello.data.sparse import columns
 from ritornello.pipeline import Pipeline
 from ritornello.recall import Linked
+from ritornello.recall.query import listened
 from ritornello.schema import PADDING
 
 WORDS = {
@@ -61,7 +62,7 @@ class Reason:
 def explain_slate(pipeline: Pipeline, history: History, slate: Slate) -> list[list[Reason]]:
     """Return a reason for every track of a slate, row by row; a heard track's reason is its own listens."""
     reasons: list[list[Reason]] = []
-    listen_BL = (history.track_BL != PADDING) & is_listen(history.action_BL, history.play_ratio_BL)
+    listen_BL = listened(history)
     for row in range(len(slate.track_BK)):
         own_D, count_D = np.unique(history.track_BL[row, listen_BL[row]], return_counts=True)
         listens = dict(zip(own_D.tolist(), count_D.tolist(), strict=True))
@@ -108,7 +109,7 @@ def find_because(pipeline: Pipeline, own_D: Int32, channel_K: list[str], track_K
         known_D = own_D[own_D < channel.links_TT.shape[0]]
         if len(known_D) == 0:
             continue
-        link_DS = channel.links_TT[known_D][:, track_K[slot_S]].toarray()
+        link_DS = columns(channel.links_TT[known_D], track_K[slot_S])
         link_DS[known_D[:, None] == track_K[slot_S]] = 0.0
         because_K[slot_S] = np.where(link_DS.max(axis=0) > 0, known_D[link_DS.argmax(axis=0)], PADDING)
     return because_K

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from ritornello import bundle, recall
-from ritornello.artifacts import Workspace
+from ritornello import bundle
+from ritornello.artifacts import Workspace, map_arrays
 from ritornello.bundle import Bundle
 from ritornello.config import Config
 from ritornello.contracts import Float32, Int32
@@ -153,7 +153,7 @@ def read_starts(workspace: Workspace, earlier: Bundle, row_of: Rows) -> dict[str
     starts: dict[str, Start] = {}
     for name in earlier.pipeline.channels:
         if (folder / name).is_dir():
-            weights = {key: of_today(key, value, row_of) for key, value in recall.load(folder / name).items()}
+            weights = {key: of_today(key, value, row_of) for key, value in map_arrays(folder / name).items()}
             starts[name] = Start(name=earlier.version, weights=weights, since=earlier.at)
     return starts
 

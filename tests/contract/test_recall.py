@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from contract.settings import ALONGSIDE, fields_of, other_values
 from ritornello import recall
+from ritornello.artifacts import map_arrays, save_arrays
 from ritornello.contracts import Candidates, History
 from ritornello.data import split
 from ritornello.data.knowledge import Knowledge
@@ -197,9 +198,9 @@ def rows_of(candidates: Candidates, order: NDArray[np.intp]) -> Candidates:
 @every_variant
 def test_it_survives_the_disk(name, field, tmp_path, everybody):
     channel = fitted(name, field)
-    recall.save(channel.arrays(), tmp_path / "channel")
+    save_arrays(tmp_path / "channel", channel.arrays())
     settings = {} if field is None else {field: sharpest(name, field)}
-    loaded = recall.make(name, settings).restore(recall.load(tmp_path / "channel"))
+    loaded = recall.make(name, settings).restore(map_arrays(tmp_path / "channel"))
     np.testing.assert_array_equal(scores(loaded, everybody), scores(channel, everybody))
     assert loaded.arrays().keys() == channel.arrays().keys()
     for key, array in channel.arrays().items():

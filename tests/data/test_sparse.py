@@ -11,10 +11,13 @@ from ritornello.data import sparse
 from ritornello.data.sparse import (
     add,
     best_of_rows,
+    columns,
     cosine_items,
+    from_sorted,
     inverse,
     keep_best,
     pack,
+    product,
     scale_rows,
     sum_pairs,
     unpack,
@@ -75,6 +78,37 @@ def test_a_sum_is_that_of_the_dense_ones_whatever_the_order_of_the_columns(dense
     found = add(csr_array(dense), mixed)
     np.testing.assert_array_equal(found.toarray(), dense + other)
     assert found.has_canonical_format
+
+
+@given(dense=TIED, seed=st.integers(0, 99), with_more=st.booleans())
+def test_a_product_is_the_librarys_own_for_one_row_and_for_many(dense, seed, with_more):
+    generator = np.random.default_rng(seed)
+    matrix = csr_array(
+        (generator.random((dense.shape[1], 7)) * (generator.random((dense.shape[1], 7)) < 0.4)).astype(np.float32)
+    )
+    more = csr_array((generator.random((len(dense), 7)) < 0.3).astype(np.float32)) if with_more else None
+    for rows in (slice(0, 1), slice(None)):
+        few = csr_array(dense[rows])
+        plus = more[rows] if more is not None else None
+        expected = (few @ matrix).toarray()
+        found = product(few, matrix, plus)
+        np.testing.assert_array_equal(found.toarray(), expected if plus is None else plus.toarray() + expected)
+        assert found.dtype == np.float32
+
+
+@given(dense=TIED, seed=st.integers(0, 99))
+def test_columns_are_those_of_the_dense_matrix(dense, seed):
+    generator = np.random.default_rng(seed)
+    column_S = generator.permutation(dense.shape[1])[: generator.integers(0, dense.shape[1] + 1)].astype(np.int32)
+    np.testing.assert_array_equal(columns(csr_array(dense), column_S), dense[:, column_S])
+
+
+@given(dense=TIED)
+def test_sorted_pairs_make_the_matrix_they_came_from(dense):
+    row_P, column_P = np.nonzero(dense)
+    made = from_sorted(row_P, column_P.astype(np.int32), dense[row_P, column_P], dense.shape)
+    np.testing.assert_array_equal(made.toarray(), dense)
+    assert made.has_canonical_format
 
 
 @given(dense=TIED, shrink=st.sampled_from([0.0, 0.5, 10.0]))

@@ -95,7 +95,7 @@ def test_a_long_answer_is_not_cut_short_by_few_lists(allowed: Filter | None) -> 
 
 def test_a_spoilt_file_is_told(tmp_path: Path) -> None:
     built("ann", 400).save(tmp_path / "index")
-    (tmp_path / "index" / "lists.faiss").write_bytes(b"IwSq")
+    np.save(tmp_path / "index" / "lists.npy", np.frombuffer(b"IwSq", np.uint8))
     with pytest.raises(ValueError, match=r"cannot be read: .*build it again"):
         index.make("ann").load(tmp_path / "index", mmap=False)
 

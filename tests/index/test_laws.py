@@ -171,7 +171,7 @@ def test_an_index_that_grows_equals_one_built_at_once(name: str) -> None:
         grown.add(track_N[start : start + 40], vector_ND[start : start + 40])
     assert len(grown) == SIZE
     right = np.sort(QUERY_QD @ vector_ND.T, axis=1)[:, : -K - 1 : -1]
-    np.testing.assert_allclose(grown.search(QUERY_QD, K).score_QK, right, atol=0.03)
+    np.testing.assert_allclose(grown.search(QUERY_QD, K).score_QK, right, atol=0.05)  # ranges were learnt from fewer
 
 
 @every_index
@@ -269,7 +269,7 @@ def test_refuses_what_cannot_be_searched(name: str, size: int, tmp_path: Path) -
 def test_refuses_the_folder_of_another_index(name: str, tmp_path: Path) -> None:
     other = next(entry for entry in INDEXES if entry != name)
     built(other, 30).save(tmp_path / "index")
-    with pytest.raises(ValueError, match=f"is '{other}' of format 1: '{name}'"):
+    with pytest.raises(ValueError, match=f"is '{other}' of format 2: '{name}'"):
         index.make(name).load(tmp_path / "index")
     (tmp_path / "index" / "index.json").write_text("{")
     with pytest.raises(ValueError, match="corrupt"):

@@ -7,7 +7,8 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.recall.merge import FUSION_OFFSET, merge
-from ritornello.recall.scores import Scores, SparseScores, VectorScores, known_tracks
+from ritornello.recall.scores import Scores, SparseScores, VectorScores
+from ritornello.recall.track_vectors import TrackVectors
 
 ROWS, TRACKS = 3, 9
 ONLY = st.sampled_from(["any", "heard", "unheard"])
@@ -97,7 +98,7 @@ def test_vectors_and_a_matrix_of_their_products_give_the_same_best(data, heard, 
     user_BD = np.array(data.draw(st.lists(st.tuples(whole, whole), min_size=ROWS, max_size=ROWS)), np.float32)
     track_TD = np.array(data.draw(st.lists(st.tuples(whole, whole), min_size=TRACKS, max_size=TRACKS)), np.float32)
     placed_TD = np.r_[np.zeros((1, 2), np.float32), track_TD]
-    vectors = VectorScores(user_BD, placed_TD, known_tracks(placed_TD))
+    vectors = VectorScores(user_BD, TrackVectors(placed_TD))
     heard_BT = csr_array(np.array([[track in tracks for track in range(TRACKS + 1)] for tracks in heard], np.float32))
     found = vectors.best(k, heard_BT, only)
     for row in range(ROWS):

@@ -1,10 +1,12 @@
 """Histories as sparse rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ritornello.contracts import History
-from ritornello.recall.query import heard, listened, query
+from ritornello.recall.query import heard, listened, num_listened, query
 
 
 @pytest.fixture
@@ -30,3 +32,18 @@ def test_a_query_leaves_out_what_the_model_does_not_know(history):
     weight_BL = np.arange(7.0)[None]
     assert query(history, weight_BL, 4).toarray().tolist() == [[0, 0, 3, 4, 0]]
     assert heard(history, 3).toarray().tolist() == [[0, 1, 1]]
+
+
+def test_a_query_sums_the_weights_of_each_tracks_listens(history):
+    again = replace(history, track_BL=np.array([[0, 0, 5, 2, 2, 4, 5]], np.int32))
+    assert query(again, np.arange(7.0)[None], 5).toarray().tolist() == [[0, 0, 3 + 4, 0, 0, 6]]
+    assert num_listened(again, 5).tolist() == [2]
+    assert num_listened(again, 4).tolist() == [1]
+    assert heard(again, 6).toarray().tolist() == [[0, 0, 2, 0, 0, 2]]
+
+
+def test_what_weighs_nothing_is_left_out_and_nobody_at_all_is_answered(history):
+    assert query(history, np.array([[0, 0, 1, 0, 2, 1, 0.0]]), 5).nnz == 1
+    nobody = history.rows(slice(0, 0))
+    assert query(nobody, np.zeros((0, 7)), 5).shape == (0, 6)
+    assert num_listened(nobody, 5).shape == (0,)

@@ -9,7 +9,8 @@ from scipy.sparse import csr_array
 
 from ritornello.recall import scores
 from ritornello.recall.popular import best_first
-from ritornello.recall.scores import VectorScores, known_tracks, kth_largest
+from ritornello.recall.scores import VectorScores, kth_largest
+from ritornello.recall.track_vectors import TrackVectors
 
 # Few values, so that ties are common, some of them impossible.
 WIDE = arrays.arrays(np.float32, (3, 97), elements=st.sampled_from([-np.inf, -1, 0, 0.5, 1, 2]))
@@ -40,7 +41,7 @@ def test_the_best_by_vectors_are_those_of_a_full_sort(only, seed, k):
     user_BD = generator.integers(-1, 2, (4, 3)).astype(np.float32)
     heard_BT = csr_array((generator.random((4, 90)) < 0.3).astype(np.float32))
     own_BT = csr_array((generator.random((4, 80)) < 0.1).astype(np.float32))
-    found = VectorScores(user_BD, track_TD, known_tracks(track_TD), own_BT).best(k, heard_BT, only)
+    found = VectorScores(user_BD, TrackVectors(track_TD), own_BT).best(k, heard_BT, only)
     score_BT = user_BD @ track_TD.T + own_BT.toarray()
     for row in range(4):
         is_heard_T = heard_BT.toarray()[row, :80] > 0

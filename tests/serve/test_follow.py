@@ -70,7 +70,7 @@ def test_operators_publish_and_roll_back(client, versions):
 def test_a_bundle_that_cannot_be_loaded_is_never_published(client, root, versions):
     first, second = versions
     wait_for(client, second)
-    (root / "bundles" / first / "stats.npz").write_bytes(b"damaged")
+    (root / "bundles" / first / "stats" / "value_TF.npy").write_bytes(b"damaged")
     answer = client.post(f"/v1/bundles/{first}/publish")
     assert answer.status_code == 409
     assert "is corrupt" in answer.json()["error"]
@@ -80,7 +80,7 @@ def test_a_bundle_that_cannot_be_loaded_is_never_published(client, root, version
 def test_what_cannot_be_loaded_is_refused_and_the_last_good_one_goes_on(client, root, versions):
     first, second = versions
     wait_for(client, second)
-    (root / "bundles" / first / "stats.npz").write_bytes(b"damaged")
+    (root / "bundles" / first / "stats" / "value_TF.npy").write_bytes(b"damaged")
     write_atomic(root / "bundles" / "current", first)
     deadline = time.monotonic() + 20
     while client.get("/ready").json()["refused"] is None:

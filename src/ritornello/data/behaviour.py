@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ritornello.contracts import Bool, Float32, History, Int32
 from ritornello.data.labels import is_skip
+from ritornello.data.once import once
 from ritornello.data.tokens import NUM_ACTIONS, NUM_GAPS, NUM_SHARES, gaps, shares
 from ritornello.schema import PADDING, Action
 
@@ -64,6 +65,7 @@ class Domain:
 Behaviour = dict[str, Domain]
 
 
+@once
 def behaviour_of(history: History) -> Behaviour:
     """Sort the events of a history by domain; gaps and ages are those of the whole history."""
     previous_BL = np.concatenate([np.zeros((len(history), 1), np.int64), history.at_BL[:, :-1]], axis=1)

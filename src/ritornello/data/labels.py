@@ -15,6 +15,7 @@ CHORUS_RATIO = 0.4
 CHORUS_MS = 60_000
 
 LISTENS = (Action.PLAY, Action.LIKE, Action.PLAYLIST_ADD, Action.DOWNLOAD, Action.SHARE)
+IS_LISTEN_A = np.isin(np.arange(max(Action) + 1), LISTENS)
 
 
 def play_ratio(played_ms_E: NDArray[np.float64], track_ms_E: NDArray[np.float64]) -> Float32:
@@ -62,8 +63,7 @@ def is_listen(action_E: Int8, play_ratio_E: Float32) -> Bool:
     >>> is_listen(np.array([2, 2, 1, 3], np.int8), np.array([np.nan, 0.1, np.nan, np.nan], np.float32)).tolist()
     [True, False, False, True]
     """
-    took_E = np.isin(action_E, [int(action) for action in LISTENS])
-    is_listen_E: Bool = took_E & ~((action_E == Action.PLAY) & is_skip(play_ratio_E))
+    is_listen_E: Bool = IS_LISTEN_A[action_E] & ~((action_E == Action.PLAY) & is_skip(play_ratio_E))
     return is_listen_E
 
 

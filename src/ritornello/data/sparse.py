@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from ritornello.contracts import Float32, Int32
 
 # Entries of a matrix that may be spread out: 80 MB.
 SMALL = 20_000_000
+SPREAD = 100  # entries a matrix may have for each that is looked up in it, to be spread out
 
 
 def empty() -> csr_array:
@@ -36,9 +37,33 @@ def grown(matrix: csr_array, size: int) -> csr_array:
     return csr_array((matrix.data, matrix.indices, indptr), shape=(size, size))
 
 
+def from_sorted(row_P: NDArray[np.integer], column_P: Int32, value_P: Float32, shape: tuple[int, int]) -> csr_array:
+    """Build a sparse matrix from distinct pairs that are in order of row and column."""
+    indptr = np.zeros(shape[0] + 1, np.int32 if len(row_P) < np.iinfo(np.int32).max else np.int64)
+    np.cumsum(np.bincount(row_P, minlength=shape[0]), out=indptr[1:])
+    return csr_array((value_P, column_P, indptr), shape=shape)
+
+
 def scale_rows(matrix: csr_array, factor_R: NDArray[np.floating]) -> csr_array:
     """Multiply every row by its factor."""
-    return csr_array(diags_array(factor_R.astype(np.float32)) @ matrix)
+    factor_P = np.repeat(factor_R.astype(np.float32), np.diff(matrix.indptr))
+    return csr_array((factor_P * matrix.data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def product(rows: csr_array, matrix: csr_array, plus: csr_array | None = None) -> csr_array:
+    """Return rows times a matrix, and `plus` other rows where given, all in float32.
+
+    A single row, as a request has, is summed in one vector as long as the matrix is wide, which gives the library's own sums,
+    sooner and with their columns in order; of many rows the library clears its memory only once.
+    """
+    if rows.shape[0] != 1:
+        found = csr_array(rows @ matrix)
+        return found if plus is None else add(plus, found)
+    sum_T = csr_array(matrix[rows.indices]).T @ rows.data
+    if plus is not None:
+        sum_T[plus.indices] += plus.data
+    column_P = np.flatnonzero(sum_T != 0).astype(np.int32)
+    return csr_array((sum_T[column_P], column_P, np.array([0, len(column_P)], np.int32)), shape=(1, len(sum_T)))
 
 
 def add(first: csr_array, second: csr_array) -> csr_array:
@@ -84,7 +109,8 @@ def keep_best(matrix: csr_array, keep: int) -> csr_array:
     """Return the matrix with the `keep` largest positive entries of every row."""
     entry_K, count_R, _ = best_entries(matrix, keep)
     row_K = np.repeat(np.arange(matrix.shape[0]), count_R)
-    return sum_pairs(row_K, matrix.indices[entry_K], matrix.data[entry_K], matrix.shape)
+    entry_K = entry_K[np.lexsort((matrix.indices[entry_K], row_K))]
+    return from_sorted(row_K, matrix.indices[entry_K], matrix.data[entry_K], matrix.shape)
 
 
 def best_of_rows(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], Int32, Int32]:
@@ -116,11 +142,23 @@ def best_entries(matrix: csr_array, k: int) -> tuple[NDArray[np.intp], NDArray[n
     return np.concatenate(entries), count_R, rank_K.astype(np.int32)
 
 
+def columns(matrix: csr_array, column_S: Int32) -> Float32:
+    """Return a few distinct columns [R, S], spread out; the library's way takes as long as the matrix is wide."""
+    place_T = np.full(matrix.shape[1], -1, np.int32)
+    place_T[column_S] = np.arange(len(column_S))
+    place_P = place_T[matrix.indices]
+    entry_K = np.flatnonzero(place_P >= 0)
+    row_K = np.searchsorted(matrix.indptr, entry_K, side="right") - 1
+    found_RS = np.zeros((matrix.shape[0], len(column_S)), np.float32)
+    found_RS[row_K, place_P[entry_K]] = matrix.data[entry_K]
+    return found_RS
+
+
 def values_at(matrix: csr_array, row_P: NDArray[np.integer], column_P: NDArray[np.integer]) -> Float32:
-    """Return single entries of a matrix, 0 where it has none; a small matrix is spread out, which is faster."""
+    """Return single entries of a matrix, 0 where it has none; one that is small beside them is spread out, which is faster."""
     if len(row_P) == 0:
         return np.zeros(0, np.float32)
-    if matrix.shape[0] * matrix.shape[1] <= SMALL:
+    if matrix.shape[0] * matrix.shape[1] <= min(SMALL, SPREAD * len(row_P)):
         return np.asarray(matrix.toarray()[row_P, column_P], dtype=np.float32)
     matrix.sum_duplicates()  # columns in order are searched by bisection
     value_P = np.zeros(len(row_P), np.float32)

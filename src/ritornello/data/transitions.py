@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from ritornello.contracts import Bool, Float32, Int32
 from ritornello.data.sequence import Sequences, listens
-from ritornello.data.sparse import inverse, keep_best, scale_rows, sum_pairs
+from ritornello.data.sparse import inverse, keep_best, product, scale_rows, sum_pairs
 from ritornello.schema import PADDING
 
 LAGS = 5  # events of a session that lead on to the next; a pair so far apart still counts
@@ -56,4 +56,4 @@ def follows(links_TT: csr_array, weight_BJ: Float32, track_BL: Int32, is_key_BL:
     track_BJ = np.where(is_key_BL, track_BL, PADDING)[:, ::-1][:, :lags]
     row_E, lag_E = np.nonzero(track_BJ)
     shape = (len(track_BL), links_TT.shape[0])
-    return csr_array(sum_pairs(row_E, track_BJ[row_E, lag_E], weight_BJ[row_E, lag_E], shape) @ links_TT)
+    return product(sum_pairs(row_E, track_BJ[row_E, lag_E], weight_BJ[row_E, lag_E], shape), links_TT)

@@ -11,7 +11,7 @@ Q queries, K found tracks, D dimensions, N tracks, L lists, F tracks of a filter
 import logging
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 import numpy as np
@@ -69,7 +69,7 @@ class Ann:
     @property
     def dimension(self) -> int | None:
         """Length of the vectors; None before there are any."""
-        return int(self.lists.ivf.d) if self.lists is not None else self._exact.dimension
+        return self.lists.dimension if self.lists is not None else self._exact.dimension
 
     @property
     def _exact(self) -> Exact:
@@ -165,16 +165,25 @@ class Ann:
             if self.lists is None:
                 self._exact.save(fresh / "few")
             else:
-                self.lists.save(fresh)
+                for name, array in self.lists.arrays().items():
+                    np.save(fresh / f"{name}.npy", array)
 
     def load(self, folder: Path, *, mmap: bool = True) -> Self:
         self.version = read_facts(folder, "ann").version
-        self.few, self.lists = None, None
         if (folder / "few").is_dir():
-            self.few = Exact(ExactConfig()).load(folder / "few", mmap=mmap)
-        else:
-            self.lists = Lists.load(folder, mmap=mmap)
-        self.is_mapped = mmap
+            self.few, self.lists = Exact(ExactConfig()).load(folder / "few", mmap=mmap), None
+            self.is_mapped = mmap
+            return self
+        mode: Literal["r"] | None = "r" if mmap else None
+        try:
+            arrays = {path.stem: np.load(path, mmap_mode=mode, allow_pickle=False) for path in folder.glob("*.npy")}
+            return self.take(Lists.restore(arrays, is_mapped=mmap), is_mapped=mmap)
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise ValueError(f"the index in {folder} cannot be read: {error}; build it again") from error
+
+    def take(self, lists: Lists, *, is_mapped: bool) -> Self:
+        """Search these lists, which nobody may change where they are mapped."""
+        self.few, self.lists, self.is_mapped = None, lists, is_mapped
         return self
 
 

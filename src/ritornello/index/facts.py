@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 1  # raise it with every change to what an index writes
+FORMAT = 2  # raise it with every change to what an index writes
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

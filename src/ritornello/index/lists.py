@@ -1,10 +1,13 @@
 """Lists: vectors grouped around centres and rounded to eight bits, held and searched by faiss.
 
+A vector lies in the list of the centre nearest to it; a search looks at the lists whose centres have the largest products with
+the query. (Lists by product, as faiss makes them by itself, suit vectors of one length alone: a long centre draws all.)
+
 Q queries, K found tracks, D dimensions, N tracks, T all track numbers up to the largest, L lists, P lists looked at.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, Self
 
@@ -17,7 +20,8 @@ from ritornello.index.filter import Filter
 ABSENT = -1
 MOST_LISTS = 32_767  # the list of a track is held as int16
 FEW_EXCLUDED = 20_000  # above, one bit a track is tested faster than a hash table, and is smaller
-BLOCK = 1_000_000  # vectors whose lists are sought at a time
+BLOCK = 250_000  # vectors that are filled up, and whose lists are sought, at a time
+STEP = 16  # faiss compares so many dimensions at once, and one after the other where that does not divide them: 10 times slower
 
 
 class Ivf(Protocol):
@@ -31,18 +35,25 @@ class Ivf(Protocol):
 
 
 class Lists:
-    """A faiss index, and in which list each track lies."""
+    """A faiss index of vectors filled up with zeros, the dimension they had before, and in which list each track lies."""
 
-    def __init__(self, ivf: Ivf, list_T: NDArray[np.int16]) -> None:
+    def __init__(
+        self, ivf: Ivf, dimension: int, list_T: NDArray[np.int16], content: NDArray[np.generic] | None = None
+    ) -> None:
         self.ivf = ivf
+        self.content = content  # what a mapped index reads has to live as long
+        self.dimension = dimension
         self.list_T = list_T
-        self.centre_LD: Float32 = ivf.quantizer.reconstruct_n(0, ivf.nlist)
+        self.centre_LD: Float32 = ivf.quantizer.reconstruct_n(0, ivf.nlist)  # filled up, as the vectors are
+        self.nearest = _faiss().IndexFlatL2(ivf.d)
+        self.nearest.add(self.centre_LD)
 
     @classmethod
     def learn(cls, vector_ND: Float32, *, num_lists: int, iterations: int, seed: int) -> Self:
         """Learn centres and the range of each dimension from a sample of the vectors."""
         faiss = _faiss()
-        dimension = vector_ND.shape[1]
+        filled_ND = _filled(vector_ND)
+        dimension = filled_ND.shape[1]
         ivf = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dimension),
             dimension,
@@ -50,11 +61,17 @@ class Lists:
             faiss.ScalarQuantizer.QT_8bit,
             faiss.METRIC_INNER_PRODUCT,
         )
-        ivf.cp.niter, ivf.cp.seed = iterations, seed
-        ivf.cp.min_points_per_centroid = 1  # the caller chose how many vectors a list gets: no advice on the terminal
-        ivf.cp.max_points_per_centroid = len(vector_ND)
-        ivf.train(vector_ND)
-        return cls(ivf, np.zeros(0, np.int16))
+        means = faiss.Clustering(dimension, num_lists)
+        means.niter, means.seed = iterations, seed
+        means.min_points_per_centroid = 1  # the caller chose how many vectors a list gets: no advice on the terminal
+        means.max_points_per_centroid = len(filled_ND)
+        nearest = faiss.IndexFlatL2(dimension)
+        means.train(filled_ND, nearest)
+        centre_LD = nearest.reconstruct_n(0, num_lists)
+        ivf.quantizer.add(centre_LD)
+        ivf.sq.train(filled_ND - centre_LD[nearest.search(filled_ND, 1)[1].ravel()])
+        ivf.is_trained = True
+        return cls(ivf, vector_ND.shape[1], np.zeros(0, np.int16))
 
     def __len__(self) -> int:
         return int(self.ivf.ntotal)
@@ -65,13 +82,13 @@ class Lists:
         if len(track_N) == 0:
             return
         self.remove(track_N)
-        blocks = [vector_ND[start : start + BLOCK] for start in range(0, len(vector_ND), BLOCK)]
-        list_N = np.concatenate([self.ivf.quantizer.search(block, 1)[1].ravel() for block in blocks])
+        blocks = [slice(start, start + BLOCK) for start in range(0, len(vector_ND), BLOCK)]
+        list_N = np.concatenate([self.nearest.search(_filled(vector_ND[rows]), 1)[1].ravel() for rows in blocks])
         if len(self) == 0:
             self._reserve(list_N)
-        key_N = track_N.astype(np.int64)
-        pointers = (faiss.swig_ptr(vector_ND), faiss.swig_ptr(key_N), faiss.swig_ptr(list_N))
-        self.ivf.add_core(len(track_N), *pointers)
+        for rows in blocks:
+            block_ND, key_N, block_list_N = _filled(vector_ND[rows]), track_N[rows].astype(np.int64), list_N[rows]
+            self.ivf.add_core(len(key_N), *map(faiss.swig_ptr, (block_ND, key_N, block_list_N)))
         list_T = np.full(max(len(self.list_T), int(track_N.max()) + 1), ABSENT, np.int16)
         list_T[: len(self.list_T)] = self.list_T
         list_T[track_N] = list_N
@@ -103,7 +120,7 @@ class Lists:
         faiss = _faiss()
         selector, _owner = _selector(allowed)
         settings = faiss.SearchParametersIVF(nprobe=min(probes, self.ivf.nlist), sel=selector)
-        score_QK, track_QK = self.ivf.search(query_QD, k, params=settings)
+        score_QK, track_QK = self.ivf.search(_filled(query_QD), k, params=settings)
         return score_QK, track_QK.astype(np.int32)
 
     def search_in(self, list_P: NDArray[np.int64], query_QD: Float32, k: int, allowed: Filter) -> tuple[Float32, Int32]:
@@ -111,6 +128,7 @@ class Lists:
         faiss = _faiss()
         selector, _owner = _selector(allowed)
         settings = faiss.SearchParametersIVF(nprobe=len(list_P), sel=selector)
+        query_QD = _filled(query_QD)
         list_QP = np.tile(list_P, (len(query_QD), 1))
         centre_QP = np.ascontiguousarray(query_QD @ self.centre_LD[list_P].T)
         score_QK = np.empty((len(query_QD), k), np.float32)
@@ -121,31 +139,46 @@ class Lists:
 
     def num_rough(self, vector_ND: Float32) -> int:
         """Count vectors that lie outside the learnt ranges: they are cut to them, and keep less than 9/10 of themselves."""
-        error_ND = self.ivf.sa_decode(self.ivf.sa_encode(vector_ND)) - vector_ND
+        vector_ND = _filled(vector_ND)
+        gap_ND = vector_ND - self.centre_LD[self.nearest.search(vector_ND, 1)[1].ravel()]
+        error_ND = self.ivf.sq.decode(self.ivf.sq.compute_codes(gap_ND)) - gap_ND
         return int((np.linalg.norm(error_ND, axis=1) > 0.1 * np.linalg.norm(vector_ND, axis=1)).sum())
 
-    def save(self, folder: Path) -> None:
-        """Write the lists."""
-        faiss = _faiss()
-        faiss.write_index(self.ivf, str(folder / "lists.faiss"))
-        np.save(folder / "list.npy", self.list_T)
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the lists as arrays, which can be saved and mapped."""
+        content: NDArray[np.uint8] = _faiss().serialize_index(self.ivf)
+        return {"lists": content, "list_T": self.list_T, "dimension": np.array([self.dimension])}
 
     @classmethod
-    def load(cls, folder: Path, *, mmap: bool) -> Self:
-        """Read what `save` wrote.
+    def restore(cls, arrays: Mapping[str, NDArray[np.generic]], *, is_mapped: bool) -> Self:
+        """Take over what `arrays` gave; mapped arrays are read where they lie.
 
         Raises:
-            ValueError: when a file is missing or cut short.
+            ValueError: when they are cut short.
         """
-        faiss = _faiss()
+        faiss, content = _faiss(), arrays["lists"]
         try:
-            # The other flag, IO_FLAG_MMAP, starts threads that read ahead at every search.
-            ivf = faiss.read_index(str(folder / "lists.faiss"), faiss.IO_FLAG_MMAP_IFC if mmap else 0)
-            list_T = np.load(folder / "list.npy", mmap_mode="r" if mmap else None, allow_pickle=False)
-        except (RuntimeError, OSError) as error:
-            cause = str(error).splitlines()[0]
-            raise ValueError(f"the index in {folder} cannot be read: {cause}; build it again") from error
-        return cls(ivf, list_T)
+            if is_mapped:
+                ivf = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+            else:
+                ivf = faiss.deserialize_index(content)
+        except RuntimeError as error:
+            raise ValueError(f"the lists of an index cannot be read: {str(error).splitlines()[0]}") from error
+        return cls(
+            ivf,
+            int(arrays["dimension"].item()),
+            arrays["list_T"].astype(np.int16, copy=False),
+            content if is_mapped else None,
+        )
+
+
+def is_installed() -> bool:
+    """Tell whether there is a faiss to search with."""
+    try:
+        import_module("faiss")
+    except ImportError:
+        return False
+    return True
 
 
 def _faiss() -> ModuleType:
@@ -155,6 +188,12 @@ def _faiss() -> ModuleType:
         raise ValueError(
             f"the index ann needs faiss, which is not installed: {error}; or use the index exact"
         ) from error
+
+
+def _filled(vector_ND: Float32) -> Float32:
+    """Return vectors with zeros after them, as many as fill the last step."""
+    missing = -vector_ND.shape[1] % STEP
+    return np.pad(vector_ND, ((0, 0), (0, missing))) if missing else vector_ND
 
 
 def _selector(allowed: Filter | None) -> tuple[object, object]:

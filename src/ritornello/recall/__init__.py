@@ -4,8 +4,6 @@ A channel learns from events before a moment (`fit`) and then scores tracks for 
 matrix or as vectors (see scores.py). Everything else, the best k, filters, merging, is shared code.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol, Self, cast, runtime_checkable
 
 import numpy as np
@@ -126,16 +124,3 @@ def fit(  # one channel's parts, in the order of their use
 def refresh(channel: Channel, sequences: Sequences, at: int, knowledge: Knowledge) -> Channel:
     """Return a channel as of `at`, the same one where it cannot take in anything without training."""
     return cast(Channel, channel.refresh(sequences, at, knowledge)) if isinstance(channel, Refreshed) else channel
-
-
-def save(arrays: Mapping[str, NDArray[np.generic]], folder: Path) -> None:
-    """Write a fitted channel's state, or its weights, one .npy file per array."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array)
-
-
-def load(folder: Path) -> dict[str, NDArray[np.generic]]:
-    """Map arrays that `save` wrote; processes that serve the same bundle share the memory."""
-    paths = sorted(folder.glob("*.npy"))
-    return {path.name.removesuffix(".npy"): np.load(path, mmap_mode="r", allow_pickle=False) for path in paths}

@@ -19,7 +19,8 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
-from ritornello.recall.scores import VectorScores, known_tracks
+from ritornello.recall.scores import VectorScores
+from ritornello.recall.track_vectors import TrackVectors
 
 
 class FactorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,27 +47,27 @@ class Factors:
 
     def __init__(self, config: FactorsConfig) -> None:
         self.config = config
-        self.track_TD: Float32 = np.zeros((1, config.factors), np.float32)
-        self.is_known_T = known_tracks(self.track_TD)
+        self.tracks = TrackVectors(np.zeros((1, config.factors), np.float32))
         self.inverse_DD: Float32 = np.zeros((config.factors, config.factors), np.float32)
+
+    @property
+    def track_TD(self) -> Float32:
+        """The tracks' factors."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         config = self.config
-        return self._index(
-            factorise(
-                sequences,
-                sequences.num_tracks + 1,
-                factors=config.factors,
-                regularization=config.regularization,
-                alpha=config.alpha,
-                iterations=config.iterations,
-                half_life_days=config.half_life_days,
-                seed=config.seed,
-            )
+        track_TD = factorise(
+            sequences,
+            sequences.num_tracks + 1,
+            factors=config.factors,
+            regularization=config.regularization,
+            alpha=config.alpha,
+            iterations=config.iterations,
+            half_life_days=config.half_life_days,
+            seed=config.seed,
         )
-
-    def _index(self, track_TD: Float32) -> Self:
-        self.track_TD, self.is_known_T = track_TD, known_tracks(track_TD)
+        self.tracks = TrackVectors.made(track_TD)
         regularization_DD = self.config.regularization * np.eye(track_TD.shape[1])
         self.inverse_DD = np.linalg.inv(track_TD.T.astype(np.float64) @ track_TD + regularization_DD).astype(np.float32)
         return self
@@ -75,7 +76,7 @@ class Factors:
         listens = query(history, recency(history, self.config.half_life_days), len(self.track_TD) - 1)
         listens.data = np.log1p(listens.data)
         with pools().limit(limits=1, user_api="blas"):  # the systems are small: threads would only wait for each other
-            return VectorScores(self.solve(listens), self.track_TD, self.is_known_T)
+            return VectorScores(self.solve(listens), self.tracks)
 
     def solve(self, listens_BT: csr_array) -> Float32:
         """Return each row's vector [B, D]: one least-squares step with the tracks held fixed.
@@ -101,7 +102,9 @@ class Factors:
         return user_BD
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        return {"track_TD": self.track_TD}
+        return {**self.tracks.arrays("track_TD"), "inverse_DD": self.inverse_DD}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        return self._index(arrays["track_TD"].astype(np.float32))
+        self.tracks = TrackVectors.restore(arrays, "track_TD")
+        self.inverse_DD = arrays["inverse_DD"].astype(np.float32)
+        return self

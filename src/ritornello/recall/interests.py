@@ -21,7 +21,8 @@ from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import sum_pairs
 from ritornello.recall import capsules
-from ritornello.recall.scores import InterestScores, known_tracks
+from ritornello.recall.scores import InterestScores
+from ritornello.recall.track_vectors import TrackVectors
 from ritornello.runs import Start
 
 FromOne = Annotated[int, msgspec.Meta(ge=1)]
@@ -65,12 +66,16 @@ class Interests:
 
     def __init__(self, config: InterestsConfig) -> None:
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.zeros((1, config.dim + 1), np.float32))
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.tower: dict[str, Float32] = {}
         self.kin = Kin()
         self.learned: dict[str, NDArray[np.generic]] = {}
+
+    @property
+    def track_TE(self) -> Float32:
+        """The tracks' directions and heights."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         return self.train(sequences, at, knowledge, None)
@@ -93,9 +98,9 @@ class Interests:
             ) from error
 
         fitted = fit(sequences, at, knowledge, self.config, start)
-        self.track_TE, self.returns, self.tower = fitted.track_TE, fitted.returns, fitted.tower
+        self.tracks = TrackVectors.made(fitted.track_TE)
+        self.returns, self.tower = fitted.returns, fitted.tower
         self.kin, self.learned = fitted.kin, fitted.weights
-        self.is_known_T = known_tracks(self.track_TE)
         return self
 
     def weights(self) -> dict[str, NDArray[np.generic]]:
@@ -107,8 +112,7 @@ class Interests:
         if knowledge.num_tracks < len(self.track_TE):
             return self
         newer = copy(self)
-        newer.track_TE = with_newcomers(self.track_TE, self.kin, knowledge)
-        newer.is_known_T = known_tracks(newer.track_TE)
+        newer.tracks = self.tracks.grown(with_newcomers(self.track_TE, self.kin, knowledge))
         return newer
 
     def read(self, history: History) -> Distinct:
@@ -132,21 +136,20 @@ class Interests:
 
     def score(self, history: History) -> InterestScores:
         read = self.read(history)
-        row_P, slot_P = np.nonzero(self.is_known_T[read.track_BL])
+        row_P, slot_P = np.nonzero(self.tracks.knows(read.track_BL))
         feature_PF = read.own_BLF[row_P, slot_P]
         return_P = sum(self.returns[place][feature_PF[:, place]] for place in range(len(OWN_SIZES)))
         shape = (len(history), len(self.track_TE))
         own_BT = sum_pairs(row_P, read.track_BL[row_P, slot_P], np.asarray(return_P), shape)
-        return InterestScores(self.encode(read), self.track_TE, self.is_known_T, own_BT)
+        return InterestScores(self.encode(read), self.tracks, own_BT)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
         tower = {f"tower-{name}": value for name, value in self.tower.items()}
-        return {"track_TE": self.track_TE, **returns, **tower, **self.kin.arrays()}
+        return {**self.tracks.arrays("track_TE"), **returns, **tower, **self.kin.arrays()}
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors.restore(arrays, "track_TE")
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         self.kin = Kin.restore(arrays)
         tower = {name.removeprefix("tower-"): value for name, value in arrays.items() if name.startswith("tower-")}

@@ -9,12 +9,11 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
-from ritornello.data.sparse import cosine_items, empty, pack, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import cosine_items, empty, pack, product, scale_rows, sum_pairs, unpack
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
@@ -58,7 +57,7 @@ class ItemToItem:
         back_L = np.arange(history.track_BL.shape[1])[::-1]
         weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
         weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
-        return SparseScores(csr_array(query(history, weight_BL, self.links_TT.shape[0] - 1) @ self.links_TT))
+        return SparseScores(product(query(history, weight_BL, self.links_TT.shape[0] - 1), self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.links_TT, "links")
@@ -98,7 +97,7 @@ class CoListen:
     def score(self, history: History) -> SparseScores:
         listens = query(history, recency(history, self.config.half_life_days), self.links_TT.shape[0] - 1)
         listens.data = np.log1p(listens.data)
-        return SparseScores(csr_array(listens @ self.links_TT))
+        return SparseScores(product(listens, self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.links_TT, "links")

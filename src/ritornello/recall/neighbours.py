@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from ritornello.contracts import Float32, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
-from ritornello.data.sparse import add, empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import empty, inverse, keep_best, pack, product, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import recency
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
@@ -74,15 +74,14 @@ class Neighbours:
     def score(self, history: History) -> SparseScores:
         num_users, num_tracks = self.taste_UT.shape[0] - 1, self.taste_UT.shape[1] - 1
         taste_BT = query(history, recency(history, self.config.taste_half_life_days), num_tracks)
-        similarity_BU = csr_array(self._unit(taste_BT) @ self.unit_TU)
+        similarity_BU = product(self._unit(taste_BT), self.unit_TU)
         known_B = np.where(history.user_B <= num_users, history.user_B, 0)
         row_P = np.repeat(np.arange(len(history)), np.diff(similarity_BU.indptr))
         similarity_BU.data[similarity_BU.indices == known_B[row_P]] = 0.0
         near_BU = keep_best(similarity_BU, self.config.k)
-        near_BU = scale_rows(near_BU, inverse(np.asarray(near_BU.sum(axis=1), dtype=np.float64).ravel()))
+        weight_B = (1.0 - self.config.own) * inverse(np.asarray(near_BU.sum(axis=1), dtype=np.float64).ravel())
         own_BT = peak_one(query(history, recency(history, self.config.half_life_days), num_tracks))
-        vote_BT = csr_array(near_BU @ self.vote_UT)
-        return SparseScores(add(self.config.own * own_BT, (1.0 - self.config.own) * vote_BT))
+        return SparseScores(product(scale_rows(near_BU, weight_B), self.vote_UT, plus=self.config.own * own_BT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.taste_UT, "taste") | pack(self.vote_UT, "vote") | {"rarity_T": self.rarity_T}

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from ritornello.contracts import Float32, History, Int32
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
-from ritornello.recall.query import query
+from ritornello.recall.query import num_listened
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 
@@ -67,9 +67,7 @@ def best_first(score_T: Float32) -> Int32:
 
 def broadcast_best(score_T: Float32, best_K: Int32, history: History, depth: int) -> csr_array:
     """Give every row the `depth` best tracks, and as many more as it has heard itself, so that filters leave enough."""
-    num_tracks = len(score_T) - 1
-    heard_B = np.diff(query(history, np.ones(history.track_BL.shape), num_tracks).indptr)
-    length_B = np.minimum(depth + heard_B, len(best_K))
+    length_B = np.minimum(depth + num_listened(history, len(score_T) - 1), len(best_K))
     end_B = np.cumsum(length_B)
     track_P = best_K[np.arange(length_B.sum()) - np.repeat(end_B - length_B, length_B)]
-    return csr_array((score_T[track_P], track_P, np.r_[0, end_B]), shape=(len(history), len(score_T)))
+    return csr_array((score_T[track_P], track_P, np.r_[0, end_B].astype(np.int32)), shape=(len(history), len(score_T)))

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
-from ritornello.data.sparse import empty, inverse, keep_best, pack, scale_rows, sum_pairs, unpack
+from ritornello.data.sparse import empty, inverse, keep_best, pack, product, scale_rows, sum_pairs, unpack
 from ritornello.recall.item2item import session_keys
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
@@ -57,8 +57,8 @@ class SessionNeighbours:
         is_current_BL = (history.session_BL == history.session_BL[:, -1:]) & (history.track_BL != PADDING)
         is_used_BL = is_current_BL & (back_BL < self.config.max_events)
         weight_BL = np.where(is_used_BL, self.config.decay**back_BL, 0.0)
-        similarity_BS = csr_array(query(history, weight_BL, self.heard_ST.shape[1] - 1) @ self.norm_TS)
-        return SparseScores(csr_array(keep_best(similarity_BS, self.config.k) @ self.heard_ST))
+        similarity_BS = product(query(history, weight_BL, self.heard_ST.shape[1] - 1), self.norm_TS)
+        return SparseScores(product(keep_best(similarity_BS, self.config.k), self.heard_ST))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.heard_ST, "heard")

@@ -5,12 +5,11 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ritornello.contracts import History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
-from ritornello.data.sparse import empty, pack, unpack
+from ritornello.data.sparse import empty, pack, product, unpack
 from ritornello.data.transitions import chances
 from ritornello.recall.query import query
 from ritornello.recall.scores import SparseScores
@@ -43,7 +42,7 @@ class Transitions:
         back_L = np.arange(history.track_BL.shape[1])[::-1]
         weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
         weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
-        return SparseScores(csr_array(query(history, weight_BL, self.links_TT.shape[0] - 1) @ self.links_TT))
+        return SparseScores(product(query(history, weight_BL, self.links_TT.shape[0] - 1), self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         return pack(self.links_TT, "links")

@@ -27,7 +27,8 @@ from ritornello.data.sparse import empty, grown, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
 from ritornello.data.transitions import follow, follows
 from ritornello.inference import Model
-from ritornello.recall.scores import VectorScores, known_tracks
+from ritornello.recall.scores import VectorScores
+from ritornello.recall.track_vectors import TrackVectors
 from ritornello.runs import Start
 from ritornello.schema import PADDING
 
@@ -77,13 +78,17 @@ class Vector:
                 f"recall.vector: width is {config.width}, heads is {config.heads}: heads has to divide width"
             )
         self.config = config
-        self.track_TE: Float32 = np.zeros((1, config.dim + 1), np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors(np.zeros((1, config.dim + 1), np.float32))
         self.returns: list[Float32] = [np.zeros(size, np.float32) for size in OWN_SIZES]
         self.links_TT = empty()
         self.kin = Kin()
         self.tower: Model | None = None
         self.towers: TwoTowers | None = None
+
+    @property
+    def track_TE(self) -> Float32:
+        """The tracks' directions and heights."""
+        return self.tracks.vector_TD
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         return self.take(training().fit(sequences, at, knowledge, self.config))
@@ -111,16 +116,15 @@ class Vector:
         if knowledge.num_tracks < len(self.track_TE):
             return self
         newer = copy(self)
-        newer.track_TE = with_newcomers(self.track_TE, self.kin, knowledge)
-        newer.is_known_T = known_tracks(newer.track_TE)
+        newer.tracks = self.tracks.grown(with_newcomers(self.track_TE, self.kin, knowledge))
         newer.links_TT = grown(self.links_TT, len(newer.track_TE))
         return newer
 
     def take(self, fitted: "Fitted") -> Self:
         """Take over what training gave."""
-        self.track_TE, self.links_TT, self.returns = fitted.track_TE, fitted.links_TT, fitted.returns
+        self.tracks = TrackVectors.made(fitted.track_TE)
+        self.links_TT, self.returns = fitted.links_TT, fitted.returns
         self.tower, self.towers, self.kin = Model(fitted.tower), fitted.towers, fitted.kin
-        self.is_known_T = known_tracks(self.track_TE)
         return self
 
     def encode(self, history: History) -> Float32:
@@ -157,13 +161,13 @@ class Vector:
         return_P = np.sum([value[feature_PF[:, place]] for place, value in enumerate(self.returns)], axis=0)
         own_BT = sum_pairs(row_P, track_P, return_P, (len(history), len(self.track_TE)))
         user_BE, follows_BT = self.ask(history)
-        return VectorScores(user_BE, self.track_TE, self.is_known_T, csr_array(own_BT + follows_BT))
+        return VectorScores(user_BE, self.tracks, csr_array(own_BT + follows_BT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         assert self.tower is not None, "fitted before it is saved"
         returns = {f"returns_{place}": value for place, value in enumerate(self.returns)}
         return {
-            "track_TE": self.track_TE,
+            **self.tracks.arrays("track_TE"),
             "tower": np.frombuffer(self.tower.content, np.uint8),
             **pack(self.links_TT, "links"),
             **returns,
@@ -171,8 +175,7 @@ class Vector:
         }
 
     def restore(self, arrays: dict[str, NDArray[np.generic]]) -> Self:
-        self.track_TE = np.asarray(arrays["track_TE"], dtype=np.float32)
-        self.is_known_T = known_tracks(self.track_TE)
+        self.tracks = TrackVectors.restore(arrays, "track_TE")
         self.returns = [np.asarray(arrays[f"returns_{place}"], np.float32) for place in range(len(OWN_SIZES))]
         self.links_TT, self.kin = unpack(arrays, "links"), Kin.restore(arrays)
         self.tower = Model(arrays["tower"].tobytes())

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import Bool, Float32, History, Int32, Slate
-from ritornello.data.labels import disliked
+from ritornello.data.labels import IS_LISTEN_A, disliked
 from ritornello.pipeline import Pipeline
-from ritornello.recall.query import HEARD_ACTIONS
 from ritornello.rerank import Shortlist
 from ritornello.rerank.rules import blocked, lean, showable, without
 from ritornello.scenes import Asked
@@ -69,7 +68,7 @@ def obeys_rules(history: History, row: int, shortlist: Shortlist, asked: Asked) 
 
 def heard_within(history: History, row: int, days: float) -> Int32:
     """Return what a row has heard in the last so many days."""
-    is_heard_L = np.isin(history.action_BL[row], HEARD_ACTIONS)
+    is_heard_L = IS_LISTEN_A[history.action_BL[row]]
     is_heard_L &= history.at_BL[row] >= history.as_of_B[row] - days * ONE_DAY_MS
     return np.unique(history.track_BL[row, is_heard_L])
 

@@ -12,3 +12,4 @@ SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it
 def log_to_stderr() -> None:
     """Let what happens be read where the process was started."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which of its libraries it tried
