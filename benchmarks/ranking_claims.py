@@ -79,7 +79,7 @@ def with_plays(history: History, track_R: Int32, hour_N: np.ndarray, *, share: f
         action_BL=merged(history.action_BL, int(Action.PLAY)),
         at_BL=np.take_along_axis(at_RL, order_RL, axis=1),
         play_ratio_BL=merged(history.play_ratio_BL, share),
-        session_BL=np.maximum.accumulate(merged(history.session_BL, -1), axis=1),  # that of the event before
+        session_BL=np.maximum.accumulate(merged(history.session_BL, 0), axis=1),  # that of the event before
     )
 
 

@@ -53,7 +53,7 @@ def graded(label_S: Bool, outcome_ST: Float32) -> Float32:
 
     >>> played, skipped, liked = [1, 1, 0, 0, 0, 0.7], [1, 0, 0, 0, 1, 0.1], [1, 1, 1, 0, 0, 0.6]
     >>> outcome = np.array([played, skipped, liked, [1] + 5 * [np.nan]], np.float32)
-    >>> graded(np.ones(4, bool), outcome).round(1).tolist()
+    >>> graded(np.ones(4, bool), outcome).astype(float).round(1).tolist()
     [0.7, 0.0, 1.0, 1.0]
     """
     share_S = np.where(np.isfinite(outcome_ST[:, SHARE]), outcome_ST[:, SHARE], 1.0)

@@ -80,15 +80,24 @@ class Prepared:
     folder: Path
 
 
+def check_prepared(workspace: Workspace) -> None:
+    """Refuse a workspace that is not prepared.
+
+    Raises:
+        ValueError: saying how it is.
+    """
+    if not (workspace.prepared / STATS_FILE).is_file():
+        raise ValueError(f"{workspace.root} is not prepared: run `ritornello prepare {workspace.root}` first")
+
+
 def load_prepared(workspace: Workspace) -> Prepared:
     """Map what `prepare` wrote.
 
     Raises:
         ValueError: when the workspace is not prepared, or what was prepared is damaged.
     """
+    check_prepared(workspace)
     folder = workspace.prepared
-    if not (folder / STATS_FILE).is_file():
-        raise ValueError(f"{workspace.root} is not prepared: run `ritornello prepare {workspace.root}` first")
     try:
         tracks = pl.read_parquet(folder / TRACKS_FILE)
         user_ids = pl.read_parquet(folder / USERS_FILE)[USER_ID]

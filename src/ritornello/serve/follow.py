@@ -90,11 +90,11 @@ class Follower:
                 logger.info("serving bundle %s after %s: %.0f ms", snapshot.version, before, took_ms)
             self.told(self._snapshot, self.refused)
 
-    def refresh(self) -> None:
+    def refresh(self, *, rests: bool = True) -> None:
         """Take in what has happened since the last time, if anything has, and then rest for many times as long as it took."""
         with self._lock:
             news = (self.state.mark(), self._catalogue.look())
-            if news == self._news or time.monotonic() < self._rest_until:
+            if news == self._news or (rests and time.monotonic() < self._rest_until):
                 return
             started = time.monotonic()
             self._news = news

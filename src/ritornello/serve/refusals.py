@@ -56,7 +56,7 @@ async def not_found(request: Request, error: Exception) -> Response:
 def allowed_methods(request: Request) -> str:
     """Return all documented methods of a path, each of which is a route of its own; nothing where it is not documented."""
     path = getattr(request.scope.get("route"), "path_format", "")
-    return ", ".join(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
+    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ())))
 
 
 async def disk_failed(_: Request, error: Exception) -> Response:

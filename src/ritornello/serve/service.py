@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from ritornello.artifacts import Workspace
+from ritornello.data.prepare import check_prepared
 from ritornello.serve.access import Access
 from ritornello.serve.delays import Delays
 from ritornello.serve.follow import Follower
@@ -77,6 +78,7 @@ def open_service(
     Raises:
         ValueError: when the workspace has nothing to serve, or its live state is damaged.
     """
+    check_prepared(workspace)  # before the state is made in whatever folder
     metrics = Metrics()
     state = SQLiteState(workspace.root / STATE_FILE)
     follower = Follower(workspace, state, metrics.serving, clock, text_model)

@@ -41,7 +41,9 @@ def config_of(name: str, **settings: object) -> NetworkConfig:
 
 def make(name: str, **settings: object) -> nn.Module:
     """Return a small network; no weight is what it begins with, since zeros would hide what they stand for."""
-    module = rank_training.make(network_of(name).architecture, config_of(name, **settings), SHAPE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        module = rank_training.make(network_of(name).architecture, config_of(name, **settings), SHAPE)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for weight in module.parameters():
