@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 from ritornello.artifacts import Workspace
 from ritornello.serve import openapi, refusals
@@ -53,13 +54,17 @@ def create_app(
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Follow the bundles while requests are answered."""
+    """Follow the bundles while requests are answered.
+
+    Products of one row are no quicker on several threads, which only take cores from other requests.
+    """
     service: Service = app.state.service
-    service.follower.start()
-    try:
-        yield
-    finally:
-        service.close()
+    with threadpool_limits(1, "blas"):
+        service.follower.start()
+        try:
+            yield
+        finally:
+            service.close()
 
 
 def create_worker() -> FastAPI:

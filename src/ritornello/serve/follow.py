@@ -18,7 +18,7 @@ from ritornello.serve.state import State
 from ritornello.text import TextModel
 
 PERIOD_S = 0.2
-LEAST_REST_S = 1.0  # between two refreshes
+LEAST_REST_S = 5.0  # between two refreshes: requests wait for their share of one
 REST = 20.0  # and so many times as long as the last one took
 
 Mark = tuple[FileMark, ...]
