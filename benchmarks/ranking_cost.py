@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import TypeVar
@@ -181,13 +181,19 @@ def measure(rankers: dict[str, rank.Ranker], requests: int, candidates: int) -> 
 
 
 def answer(ranker: rank.Ranker, batch: RankBatch, clocks: dict[str, Clock]) -> None:
-    """Let a ranker answer once, part by part and as a whole."""
+    """Let a ranker answer once, part by part and as a whole; each reads the history anew, which is read once a request."""
     if isinstance(ranker, Network):
-        model = ranker.model
+        model, batch = ranker.model, anew(batch)
         assert model is not None
         arrays = clocks["inputs"].time(lambda: arrays_of(ranker, batch))
         clocks["graph"].time(lambda: model(**arrays))
+    batch = anew(batch)
     clocks["whole"].time(lambda: ranker.score(batch))
+
+
+def anew(batch: RankBatch) -> RankBatch:
+    """Return the batch with a history that nobody has read yet."""
+    return replace(batch, history=replace(batch.history))
 
 
 def main() -> None:
