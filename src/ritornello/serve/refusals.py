@@ -48,15 +48,16 @@ async def not_found(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         message = "there is no such path: allowed are those of /openapi.json"
     elif error.status_code == 405:
-        headers["Allow"] = allowed_methods(request) or headers["Allow"]
+        found = allowed_methods(request) or headers["Allow"].split(", ")
+        headers["Allow"] = ", ".join(sorted(found))
         message = f"{request.method} is no method of this path: allowed are {headers['Allow']}"
     return problem(error.status_code, message, headers)
 
 
-def allowed_methods(request: Request) -> str:
+def allowed_methods(request: Request) -> list[str]:
     """Return all documented methods of a path, each of which is a route of its own; nothing where it is not documented."""
     path = getattr(request.scope.get("route"), "path_format", "")
-    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ())))
+    return [method.upper() for method in request.app.openapi()["paths"].get(path, ())]
 
 
 async def disk_failed(_: Request, error: Exception) -> Response:
