@@ -245,12 +245,18 @@ def compared(own: list[Sums], others: list[Sums]) -> dict[str, float]:
     apart_U = np.mean([mine[0] - theirs[0] for mine, theirs in pairs], axis=0)
     return {
         "mean": float(value_U.sum() / weight_U.sum()),
-        "se": float(((drawn @ value_U) / (drawn @ weight_U)).std()),
+        "se": spread(drawn, value_U, weight_U),
         "difference": float(np.mean(apart)),
-        "difference se": float(((drawn @ apart_U) / (drawn @ weight_U)).std()),
+        "difference se": spread(drawn, apart_U, weight_U),
         "difference se over seeds": float(np.std(apart, ddof=1) / len(apart) ** 0.5) if len(apart) > 1 else 0.0,
         "seeds": len(own),
     }
+
+
+def spread(drawn_DU: NDArray[np.int64], value_U: NDArray[np.float64], weight_U: NDArray[np.float64]) -> float:
+    """Return the standard deviation of a mean over draws of listeners; draws that hold nothing to judge are left out."""
+    weight_D = drawn_DU @ weight_U
+    return float(((drawn_DU @ value_U)[weight_D > 0] / weight_D[weight_D > 0]).std())
 
 
 if __name__ == "__main__":
