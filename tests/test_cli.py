@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ritornello.cli import main, parse_moment
+from ritornello.cli import main
+from ritornello.cli.moments import parse_moment
 from worlds import write_world
 
 FAST = [

@@ -9,6 +9,7 @@ from enum import IntEnum
 import polars as pl
 
 PADDING = 0
+LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms: no event is as late
 
 USER_ID = "user_id"
 TRACK_ID = "track_id"

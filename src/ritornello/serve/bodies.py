@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from ritornello.contracts import Only
 from ritornello.rerank.rules import Rules
+from ritornello.schema import LAST_MOMENT
 
 MAX_K = 500
 MAX_BATCH = 1_000
@@ -14,7 +15,6 @@ MAX_ID = 256
 MAX_VECTOR = 4_096
 MAX_DAYS = 36_500
 MAX_MS = 7 * 24 * 3_600_000
-LAST_MOMENT = 253_402_300_800_000  # the year 10000, in UTC ms
 
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$")]
 Id = Text | Annotated[int, Meta(ge=-(2**53), le=2**53)]

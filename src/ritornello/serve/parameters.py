@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from ritornello.rerank.rules import BlockKind
-from ritornello.serve.bodies import LAST_MOMENT, MAX_ID, ActionName
+from ritornello.schema import LAST_MOMENT
+from ritornello.serve.bodies import MAX_ID, ActionName
 
 ID_PATTERN = r"^[^\x00-\x1f]+$"
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ritornello.rerank.rules import Block, BlockKind
-from ritornello.serve.bodies import LAST_MOMENT, MAX_DAYS, MAX_K, MAX_LISTED, Id, Ms, Text
+from ritornello.schema import LAST_MOMENT
+from ritornello.serve.bodies import MAX_DAYS, MAX_K, MAX_LISTED, Id, Ms, Text
 from ritornello.serve.state import Profile
 
 MAX_PICKS = 100
