@@ -85,7 +85,7 @@ def test_a_folder_that_is_no_text_model_is_one_clear_line(tmp_path, spoil, made,
 
 def test_without_the_package_one_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ValueError, match=r"needs the package tokenizers: run `pip install 'ritornello\[text\]'`"):
+    with pytest.raises(ValueError, match=r"needs the package tokenizers: pip install 'ritornello\[text\]'"):
         TextModel(write_text_model(tmp_path / "model"))
 
 

@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from ritornello.contracts import Float32
+from ritornello.extras import needing
 from ritornello.inference import open_session
 
 if TYPE_CHECKING:
@@ -119,12 +120,8 @@ class TextModel:
 
     def _open_tokenizer(self) -> "Tokenizer":
         """Read the tokenizer, and let it fill nothing up: one text is asked at a time."""
-        try:
+        with needing("text", f"text model {self.folder} needs the package tokenizers"):
             from tokenizers import Tokenizer
-        except ImportError as error:
-            raise ValueError(
-                f"text model {self.folder} needs the package tokenizers: run `pip install 'ritornello[text]'`"
-            ) from error
         try:
             tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
             tokenizer.no_padding()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ritornello.contracts import Float32, Int32
+from ritornello.extras import needing
 from ritornello.index.filter import Filter
 
 ABSENT = -1
@@ -182,12 +183,8 @@ def is_installed() -> bool:
 
 
 def _faiss() -> ModuleType:
-    try:
+    with needing("index", "the index ann needs faiss", otherwise="use the index exact"):
         return import_module("faiss")
-    except ImportError as error:
-        raise ValueError(
-            f"the index ann needs faiss, which is not installed: {error}; or use the index exact"
-        ) from error
 
 
 def _filled(vector_ND: Float32) -> Float32:

@@ -20,6 +20,7 @@ from ritornello.data.behaviour import DOMAINS, Behaviour, behaviour_of, nothing
 from ritornello.data.outcomes import GIVEN, OUTCOMES
 from ritornello.data.rank_inputs import Arrays, inputs_of
 from ritornello.data.scaling import Bins, Scaling
+from ritornello.extras import needing
 from ritornello.inference import Model
 from ritornello.rank import Contributions, Examples
 from ritornello.schema import PADDING
@@ -196,11 +197,6 @@ def training() -> ModuleType:
     Raises:
         ValueError: where torch is missing: serving needs none.
     """
-    try:
+    with needing("train", "this ranker is trained with torch", otherwise="set rank.model to trees or logistic"):
         from ritornello.nn import rank_training
-    except ImportError as error:
-        raise ValueError(
-            "this ranker is trained with torch: pip install 'ritornello[train]', or set rank.model to trees or logistic "
-            f"({error})"
-        ) from error
     return rank_training

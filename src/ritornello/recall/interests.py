@@ -20,6 +20,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.own_plays import OWN_SIZES
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import sum_pairs
+from ritornello.extras import needing
 from ritornello.recall import capsules
 from ritornello.recall.scores import InterestScores
 from ritornello.recall.track_vectors import TrackVectors
@@ -90,13 +91,9 @@ class Interests:
         Raises:
             ValueError: where torch is missing: serving needs none.
         """
-        try:
+        out = "leave interests out of recall.channels"
+        with needing("train", "recall.interests is trained with torch", otherwise=out):
             from ritornello.nn.multi_interest import fit
-        except ImportError as error:
-            raise ValueError(
-                f"recall.interests is trained with torch: pip install 'ritornello[train]' ({error})"
-            ) from error
-
         fitted = fit(sequences, at, knowledge, self.config, start)
         self.tracks = TrackVectors.made(fitted.track_TE)
         self.returns, self.tower = fitted.returns, fitted.tower

@@ -26,6 +26,7 @@ from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import empty, grown, pack, sum_pairs, unpack
 from ritornello.data.tokens import tokens
 from ritornello.data.transitions import follow, follows
+from ritornello.extras import needing
 from ritornello.inference import Model
 from ritornello.recall.scores import VectorScores
 from ritornello.recall.track_vectors import TrackVectors
@@ -188,11 +189,6 @@ def training() -> ModuleType:
     Raises:
         ValueError: where torch is missing: serving needs none.
     """
-    try:
+    with needing("train", "recall.vector is trained with torch", otherwise="leave vector out of recall.channels"):
         from ritornello.nn import two_towers
-    except ImportError as error:
-        raise ValueError(
-            "recall.vector is trained with torch: pip install 'ritornello[train]', or leave vector out of recall.channels "
-            f"({error})"
-        ) from error
     return two_towers
