@@ -25,6 +25,7 @@ from ritornello.data.sessions import SESSION_GAP_MS
 from ritornello.data.simulate import simulated_mark
 from ritornello.pipeline import Pipeline
 from ritornello.schema import ONE_MINUTE_MS, Action
+from spread import spread
 
 K = 10
 SKIPS = 3
@@ -98,12 +99,6 @@ def after(history: History, track_B: Int32, action: Action, play_ratio: float) -
         column_B: NDArray[np.generic] = np.broadcast_to(np.asarray(value_B, array_BL.dtype), (len(history),))
         wider[name] = np.concatenate([array_BL, column_B[:, None]], axis=1)
     return replace(history, as_of_B=history.as_of_B + ONE_MINUTE_MS, **wider)
-
-
-def spread(value_B: NDArray[np.generic]) -> tuple[float, float]:
-    """Return mean and standard error."""
-    array_B = np.asarray(value_B, dtype=np.float64)
-    return round(float(array_B.mean()), 4), round(float(array_B.std(ddof=1) / np.sqrt(len(array_B))), 4)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from ritornello.scenes import Asked
 from ritornello.scenes.playlists import Playlists, PlaylistsConfig
 from ritornello.schema import ONE_DAY_MS
 from ritornello.train.fit import fit_pipeline
+from spread import spread
 
 K, FIRST = 10, 5
 LEAST_BEFORE, LEAST_AFTER = 20, 5
@@ -107,12 +108,6 @@ def score(playlists: Groups, playlist_K: NDArray[np.integer], track_S: NDArray[n
     held_T = np.unique(np.concatenate([playlists.tracks(int(one)) for one in found_K[:FIRST]]))
     ndcg = float((gain_P[found_K] * discount_K[: len(found_K)]).sum()) / max(ideal, 1e-9)
     return ndcg, float(np.isin(track_S, held_T).mean())
-
-
-def spread(values: list[float]) -> tuple[float, float]:
-    """Return mean and standard error."""
-    array = np.array(values)
-    return round(float(array.mean()), 4), round(float(array.std(ddof=1) / np.sqrt(len(array))), 4)
 
 
 if __name__ == "__main__":

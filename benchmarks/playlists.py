@@ -24,6 +24,7 @@ from ritornello.data.facts import Groups
 from ritornello.data.sparse import cosine_items, sum_pairs
 from ritornello.scenes.continuation import ContinuationConfig, continued
 from ritornello.schema import ALBUM_ID, ARTIST_ID, PLAYLIST_ID, TRACK_ID
+from spread import spread
 
 K = 100
 BLOCK = 100
@@ -189,11 +190,6 @@ def summary(values: dict[str, NDArray[np.float64]]) -> dict[str, tuple[float, fl
 def paired(one_Q: NDArray[np.float64], other_Q: NDArray[np.float64]) -> tuple[float, float]:
     """Return mean and standard error of a difference, playlist by playlist."""
     return spread(one_Q - other_Q)
-
-
-def spread(value_Q: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and standard error."""
-    return round(float(value_Q.mean()), 4), round(float(value_Q.std(ddof=1) / np.sqrt(len(value_Q))), 4)
 
 
 if __name__ == "__main__":

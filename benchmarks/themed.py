@@ -26,6 +26,7 @@ from ritornello.scenes import Asked
 from ritornello.scenes.seeds import num_listens
 from ritornello.scenes.themes import find_theme
 from ritornello.schema import ERA, GENRE, LANGUAGE
+from spread import spread
 
 K = 30
 HEAD_SHARE = 0.1
@@ -138,12 +139,6 @@ def artists(served: request.Served, track_K: Int32) -> float:
 def flow(links_TT: csr_array, track_K: Int32) -> float:
     """Return the sum of links from each track to the next."""
     return float(links_TT[track_K[:-1], track_K[1:]].sum())
-
-
-def spread(values: list[float]) -> tuple[float, float]:
-    """Return mean and standard error."""
-    array = np.array(values, dtype=np.float64)
-    return round(float(array.mean()), 3), round(float(array.std(ddof=1) / np.sqrt(len(array))), 3)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
@@ -120,6 +121,16 @@ def write_atomic(path: Path, text: str) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sync(path.parent, recursive=False)
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Write a Parquet file beside its final name and rename it, so that no half file is left behind."""
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        table.write_parquet(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def sync(folder: Path, *, recursive: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Files that a command reads and writes."""
+"""Files that options name: whether one can be written, and what is in one."""
 
 from pathlib import Path
 
@@ -31,13 +31,3 @@ def read_parquet(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; found {', '.join(table.columns) or 'no columns'}")
     return table.select(columns)
-
-
-def write_parquet(table: pl.DataFrame, path: Path) -> None:
-    """Write a table beside its final name and rename it, so that no half file is left behind."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        table.write_parquet(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -7,8 +7,8 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from ritornello.artifacts import Workspace
-from ritornello.cli.files import check_target, read_parquet, write_parquet
+from ritornello.artifacts import Workspace, write_table
+from ritornello.cli.files import check_target, read_parquet
 from ritornello.cli.moments import parse_moment
 from ritornello.cli.options import Root, TextModelFolder, TextSimilarity
 from ritornello.cli.terminal import console, progress_bars
@@ -104,7 +104,7 @@ def recommend(
     if out is None:
         show_lists(table, served.prepared)
     elif out.suffix == ".parquet":
-        write_parquet(table, out)
+        write_table(out, table)
         typer.echo(f"wrote {len(table):,} rows for {len(user_ids):,} users to {out}")
     else:
         typer.echo(f"wrote {listing.write_list(served, slate, user or '', at_ms, out):,} tracks to {out}")
@@ -180,7 +180,7 @@ def replay(
     table = read_parquet(queries, (ROW_ID, USER_ID, TIMESTAMP, TRACK_ID))
     with progress_bars() as progress:
         lists = run(served.bundle.pipeline, served.prepared, table, k, progress=progress)
-    write_parquet(lists, out)
+    write_table(out, lists)
     typer.echo(f"answered {len(table):,} rows, wrote {out}")
 
 

@@ -9,12 +9,13 @@ from typing import Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from ritornello.contracts import History
+from ritornello.contracts import Bool, History
 from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences, listens
 from ritornello.data.sparse import cosine_items, empty, pack, product, scale_rows, sum_pairs, unpack
-from ritornello.recall.query import query
+from ritornello.recall.query import newest, query
 from ritornello.recall.scores import SparseScores
 from ritornello.schema import ONE_DAY_MS
 
@@ -43,20 +44,15 @@ class ItemToItem:
 
     def fit(self, sequences: Sequences, at: int, knowledge: Knowledge) -> Self:
         is_used_E = listens(sequences)
-        _, session_E = np.unique(session_keys(sequences)[is_used_E], return_inverse=True)
-        shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)
-        heard_ST = sum_pairs(session_E, sequences.track_E[is_used_E], np.ones(len(session_E)), shape)
-        heard_ST.data[:] = 1.0
-        age_days_S = np.zeros(shape[0])
+        heard_ST, session_E = in_sessions(sequences, is_used_E)
+        age_days_S = np.zeros(heard_ST.shape[0])
         age_days_S[session_E] = (at - sequences.at_E[is_used_E]) / ONE_DAY_MS
         heard_ST = scale_rows(heard_ST, np.exp2(-0.5 * age_days_S / self.config.half_life_days))
         self.links_TT = cosine_items(heard_ST, keep=self.config.keep, shrink=self.config.shrink)
         return self
 
     def score(self, history: History) -> SparseScores:
-        back_L = np.arange(history.track_BL.shape[1])[::-1]
-        weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
-        weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
+        weight_BL = newest(history, self.config.max_events, decay=self.config.decay)
         return SparseScores(product(query(history, weight_BL, self.links_TT.shape[0] - 1), self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -107,9 +103,14 @@ class CoListen:
         return self
 
 
-def session_keys(sequences: Sequences) -> NDArray[np.int64]:
-    """Return one number per user and session."""
-    return (sequences.user_E.astype(np.int64) << 32) | sequences.session_E
+def in_sessions(sequences: Sequences, is_used_E: Bool) -> tuple[csr_array, NDArray[np.intp]]:
+    """Return which tracks are in which session [S, T], 1 each, and the session of each event used."""
+    key_E = (sequences.user_E.astype(np.int64) << 32) | sequences.session_E
+    _, session_E = np.unique(key_E[is_used_E], return_inverse=True)
+    shape = (int(session_E.max(initial=0)) + 1, sequences.num_tracks + 1)
+    heard_ST = sum_pairs(session_E, sequences.track_E[is_used_E], np.ones(len(session_E)), shape)
+    heard_ST.data[:] = 1.0
+    return heard_ST, session_E
 
 
 def recency(history: History, half_life_days: float) -> NDArray[np.float64]:

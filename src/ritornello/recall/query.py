@@ -71,6 +71,13 @@ def query(history: History, weight_BL: NDArray[np.floating], num_tracks: int) ->
     return listens(history).matrix(weight_BL, num_tracks + 1)
 
 
+def newest(history: History, max_events: int, *, decay: float) -> NDArray[np.float64]:
+    """Weigh slots [B, L]: 1 the newest, each older one `decay` of the next, nothing beyond `max_events`."""
+    back_L = np.arange(history.track_BL.shape[1])[::-1]
+    weight_L = np.where(back_L < max_events, decay**back_L, 0.0)
+    return np.broadcast_to(weight_L, history.track_BL.shape)
+
+
 def num_listened(history: History, num_tracks: int) -> NDArray[np.int64]:
     """Return how many of the model's tracks each row has listened to."""
     pairs = listens(history)

@@ -11,7 +11,7 @@ from ritornello.data.knowledge import Knowledge
 from ritornello.data.sequence import Sequences
 from ritornello.data.sparse import empty, pack, product, unpack
 from ritornello.data.transitions import chances
-from ritornello.recall.query import query
+from ritornello.recall.query import newest, query
 from ritornello.recall.scores import SparseScores
 
 
@@ -39,9 +39,7 @@ class Transitions:
         return self
 
     def score(self, history: History) -> SparseScores:
-        back_L = np.arange(history.track_BL.shape[1])[::-1]
-        weight_L = np.where(back_L < self.config.max_events, self.config.decay**back_L, 0.0)
-        weight_BL = np.broadcast_to(weight_L, history.track_BL.shape)
+        weight_BL = newest(history, self.config.max_events, decay=self.config.decay)
         return SparseScores(product(query(history, weight_BL, self.links_TT.shape[0] - 1), self.links_TT))
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

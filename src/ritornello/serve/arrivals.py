@@ -3,25 +3,11 @@
 import tempfile
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from ritornello.data.ingest import ingest
-from ritornello.schema import (
-    ALBUM_ID,
-    ARTIST_ID,
-    ARTIST_NAME,
-    ERA,
-    EXPLICIT,
-    GENRE,
-    LANGUAGE,
-    PLAYABLE,
-    RELEASED_AT,
-    TITLE,
-    TRACK_ID,
-    TRACK_MS,
-    TRACK_SCHEMA,
-    VECTOR,
-)
+from ritornello.schema import ARTIST_NAME, RELEASED_AT, TRACK_ID, TRACK_SCHEMA
 from ritornello.serve.bodies import TrackBody, TracksKept, as_id
 from ritornello.serve.refusals import RefusedError
 from ritornello.serve.service import Service
@@ -57,18 +43,6 @@ def add(service: Service, bodies: list[TrackBody]) -> TracksKept:
 
 def row_of(body: TrackBody, now: int | None) -> tuple[object, ...]:
     """Return a track as a row of the table; `now` stands in for a release date that is not told."""
-    said = {
-        TITLE: body.title,
-        ARTIST_ID: body.artist_id,
-        ARTIST_NAME: body.artist,
-        ALBUM_ID: body.album_id,
-        GENRE: body.genre,
-        TRACK_MS: body.track_ms,
-        RELEASED_AT: now if body.released_at is None else body.released_at,
-        LANGUAGE: body.language,
-        ERA: body.era,
-        EXPLICIT: body.explicit,
-        PLAYABLE: body.playable,
-        VECTOR: body.vector,
-    }
+    said = msgspec.structs.asdict(body)
+    said |= {ARTIST_NAME: body.artist, RELEASED_AT: now if body.released_at is None else body.released_at}
     return (as_id(body.track_id), *(said[name] for name in TRACK_SCHEMA))

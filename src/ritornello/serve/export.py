@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from ritornello.artifacts import Workspace
+from ritornello.artifacts import Workspace, write_table
 from ritornello.data.prepare import load_prepared
 from ritornello.schema import ACTION, AT, EVENT_SCHEMA, TRACK_ID, USER_ID, Action
 from ritornello.serve.state import LiveEvent
@@ -34,12 +34,7 @@ def export_events(workspace: Workspace, path: Path) -> int:
         as_in_the_log(events[USER_ID], prepared.user_ids),
         as_in_the_log(events[TRACK_ID], prepared.track_ids),
     )
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        typed.write_parquet(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_table(path, typed)
     return len(events)
 
 
