@@ -19,6 +19,7 @@ MAX_MS = 7 * 24 * 3_600_000
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_ID, pattern=r"^[^\x00-\x1f]*[^\s\x00-\x1f][^\x00-\x1f]*$")]
 Id = Text | Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Ms = Annotated[int, Meta(ge=0, le=MAX_MS)]
+Moment = Annotated[int, Meta(ge=0, lt=LAST_MOMENT)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 ActionName = Literal[  # a test holds it equal to the schema's actions: types cannot be computed
     "impression",
@@ -89,7 +90,7 @@ class EventBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     user_id: Id
     track_id: Id | None = None
     action: ActionName = "play"
-    at: Annotated[int, Meta(ge=0, lt=LAST_MOMENT)] | None = None
+    at: Moment | None = None
     event_id: Text | None = None
     played_ms: Ms | None = None
     track_ms: Ms | None = None

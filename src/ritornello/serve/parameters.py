@@ -15,7 +15,7 @@ TrackId = Annotated[str, Path(min_length=1, max_length=MAX_ID, pattern=ID_PATTER
 UserIdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 TrackIdQuery = Annotated[str, Query(min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 Version = Annotated[str, Path(max_length=MAX_ID, pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$")]
-Moment = Annotated[int, Query(ge=0, lt=LAST_MOMENT, description="UTC ms")]
+MomentQuery = Annotated[int, Query(ge=0, lt=LAST_MOMENT, description="UTC ms")]
 KindQuery = Annotated[BlockKind, Query()]
 BlockIdQuery = Annotated[str, Query(alias="id", min_length=1, max_length=MAX_ID, pattern=ID_PATTERN)]
 ActionQuery = Annotated[ActionName, Query()]

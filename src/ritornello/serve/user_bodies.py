@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ritornello.rerank.rules import Block, BlockKind
-from ritornello.schema import LAST_MOMENT
-from ritornello.serve.bodies import MAX_DAYS, MAX_K, MAX_LISTED, Id, Ms, Text
+from ritornello.serve.bodies import MAX_DAYS, MAX_K, MAX_LISTED, Id, Moment, Ms, Text
 from ritornello.serve.state import Profile
 
 MAX_PICKS = 100
@@ -39,7 +38,7 @@ class FeedbackBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     track_id: Id | None = None
     request_id: Text | None = None
     position: Annotated[int, Meta(ge=1, le=MAX_K)] | None = None
-    at: Annotated[int, Meta(ge=0, lt=LAST_MOMENT)] | None = None
+    at: Moment | None = None
     event_id: Text | None = None
     played_ms: Ms | None = None
     track_ms: Ms | None = None
@@ -77,7 +76,7 @@ class BlockBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     kind: BlockKind
     id: Text
-    until: Annotated[int, Meta(ge=0, lt=LAST_MOMENT)] | None = None
+    until: Moment | None = None
     days: Annotated[float, Meta(gt=0, le=MAX_DAYS)] | None = None
 
 

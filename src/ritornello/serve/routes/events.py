@@ -10,7 +10,7 @@ from ritornello.serve.bodies import BatchBody, EventBody, EventsAnswer, Removed,
 from ritornello.serve.events import keep
 from ritornello.serve.feedback import keep_feedback
 from ritornello.serve.openapi import described
-from ritornello.serve.parameters import ActionQuery, Moment, TrackIdQuery, UserId
+from ritornello.serve.parameters import ActionQuery, MomentQuery, TrackIdQuery, UserId
 from ritornello.serve.service import TheService
 from ritornello.serve.user_bodies import FeedbackAnswer, FeedbackBody
 from ritornello.serve.wire import read, written
@@ -50,7 +50,7 @@ async def remove_event(
     service: TheService,
     user_id: UserId,
     track_id: TrackIdQuery,
-    at: Moment,
+    at: MomentQuery,
     action: ActionQuery = "play",
 ) -> Response:
     """Take an event back, a play or a like for instance: it counts no more, be it live or of the log."""
