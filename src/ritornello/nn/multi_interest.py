@@ -22,11 +22,11 @@ from ritornello.data.sequence import Sequences
 from ritornello.nn import losses, placement
 from ritornello.nn.capsule import InterestTower, read_out, share_interests
 from ritornello.nn.embedding import ItemTower, OwnPlays
-from ritornello.nn.loop import Curve, Task, train
+from ritornello.nn.loop import Curve
+from ritornello.nn.pool_training import Course, optimise
 from ritornello.nn.requests import RequestBatch, request_batches
-from ritornello.nn.validation import Heldout, hold_out
+from ritornello.nn.validation import hold_out
 from ritornello.nn.warm import take_over, weights_of
-from ritornello.nn.windows import cut_windows, num_batches, played_tracks, popularity, since
 from ritornello.runs import Start
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
@@ -103,7 +103,14 @@ def fit(
     if start is not None:
         take_over(model, start.weights)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
-    curve = optimise(model, sequences, at, heldout, config, start=start)
+    course = Course(
+        name="interests",
+        model=model,
+        batches=lambda windows, played_N, seed: request_batches(heldout.known, windows, played_N, config, seed=seed),
+        loss=model.loss,
+        scorer=lambda: scorer(model, config),
+    )
+    curve = optimise(course, sequences, at, heldout, config, start=start)
     model.eval()
     track_TE = model.item.table()
     track_TE[1:, -1] += placement.trend(sequences, at, len(track_TE), config)[1:]
@@ -139,50 +146,6 @@ def place_anchors(sequences: Sequences, track_TD: Tensor, config: "InterestsConf
         sum_KD = torch.zeros_like(anchor_KD).index_add_(0, cluster_N, play_ND)
         anchor_KD = nn.functional.normalize(torch.where(sum_KD.any(dim=1, keepdim=True), sum_KD, anchor_KD), dim=1)
     return anchor_KD
-
-
-def optimise(  # one run's parts, in the order of their use
-    model: MultiInterest,
-    sequences: Sequences,
-    at: int,
-    heldout: Heldout,
-    config: "InterestsConfig",
-    *,
-    start: Start | None,
-) -> Curve:
-    """Run the loop over requests that leave the held-out plays alone; after a start, where there is something new."""
-    windows = cut_windows(heldout.known, np.arange(1, sequences.num_users + 1, dtype=np.int32), config.length)
-    if start is not None:
-        windows = since(windows, heldout.known, start.since)
-    played_N = played_tracks(heldout.known)
-    if len(windows.user_W) == 0 or len(played_N) == 0:
-        return Curve()
-    popularity_T = popularity(sequences, len(model.item.attribute_TA))
-    task = Task(
-        name="interests",
-        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks} {start.name if start else ''}",
-        num_epochs=config.epochs,
-        steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
-        learning_rate=config.learning_rate,
-        table_rate=config.table_rate,
-        seed=config.seed,
-    )
-
-    def loss_of(batch: RequestBatch) -> Tensor:
-        chance_M = losses.log_chances(
-            popularity_T[batch.pool_M.numpy()], num_tokens=batch.num_tokens, uniform=config.uniform / len(played_N)
-        )
-        return model.loss(batch, chance_M)
-
-    return train(
-        model,
-        task,
-        epoch=lambda number: request_batches(
-            heldout.known, windows, played_N, config, seed=config.seed * 1_000_003 + number
-        ),
-        loss_of=loss_of,
-        validate=(lambda: heldout.ndcg(scorer(model, config), folds=config.folds)) if len(heldout.user_R) else None,
-    )
 
 
 def scorer(model: MultiInterest, config: "InterestsConfig") -> Callable[[History], Float32]:

@@ -22,10 +22,11 @@ from ritornello.data.transitions import follow, follows, means
 from ritornello.nn import losses, placement
 from ritornello.nn.embedding import ItemTower, OwnPlays
 from ritornello.nn.export import export_user_tower, make_user_tower
-from ritornello.nn.loop import Curve, Task, train
-from ritornello.nn.validation import Heldout, hold_out
+from ritornello.nn.loop import Curve
+from ritornello.nn.pool_training import Course, optimise
+from ritornello.nn.validation import hold_out
 from ritornello.nn.warm import take_over, weights_of
-from ritornello.nn.windows import Batch, Reading, batches, cut_windows, num_batches, played_tracks, popularity, since
+from ritornello.nn.windows import Batch, Reading, batches
 from ritornello.runs import Start
 
 if TYPE_CHECKING:  # the channel's settings live with the channel, which loads this module only to train
@@ -87,7 +88,23 @@ def fit(
     if start is not None:
         take_over(model, start.weights)
     heldout = hold_out(sequences, reach=config.reach, seed=config.seed)
-    curve = optimise(model, sequences, at, heldout, config, start=start)
+    reading = Reading(
+        source=config.source,
+        uniform=config.uniform,
+        far=config.far,
+        folds=config.folds,
+        num_tokens=config.batch_events,
+    )
+    course = Course(
+        name="vector",
+        model=model,
+        batches=lambda windows, played_N, seed: batches(
+            heldout.known, windows, reading=reading, played_N=played_N, seed=seed
+        ),
+        loss=lambda batch, log_chance_M: model.loss(batch, log_chance_M, reach=config.reach, nearness=config.nearness),
+        scorer=lambda: scorer(model, config),
+    )
+    curve = optimise(course, sequences, at, heldout, config, start=start)
     return finish(model, sequences, at, config, curve)
 
 
@@ -116,54 +133,6 @@ def finish(model: TwoTowers, sequences: Sequences, at: int, config: "VectorConfi
         returns=returns,
         curve=curve,
         towers=model,
-    )
-
-
-def optimise(  # one run's parts, in the order of their use
-    model: TwoTowers, sequences: Sequences, at: int, heldout: Heldout, config: "VectorConfig", *, start: Start | None
-) -> Curve:
-    """Run the loop over windows that leave the held-out plays alone; after a start, over those that hold something new."""
-    windows = cut_windows(heldout.known, np.arange(1, sequences.num_users + 1, dtype=np.int32), config.length)
-    if start is not None:
-        windows = since(windows, heldout.known, start.since)
-    played_N = played_tracks(heldout.known)
-    if len(windows.user_W) == 0 or len(played_N) == 0:
-        return Curve()
-    popularity_T = popularity(sequences, len(model.item.attribute_TA))
-    task = Task(
-        name="vector",
-        fingerprint=f"{config} {at} {len(sequences)} {sequences.num_tracks} {start.name if start else ''}",
-        num_epochs=config.epochs,
-        steps_per_epoch=num_batches(windows, num_tokens=config.batch_events, folds=config.folds),
-        learning_rate=config.learning_rate,
-        table_rate=config.table_rate,
-        seed=config.seed,
-    )
-
-    def loss_of(batch: Batch) -> Tensor:
-        chance = losses.log_chances(
-            popularity_T[batch.pool_M.numpy()], num_tokens=batch.num_tokens, uniform=config.uniform / len(played_N)
-        )
-        return model.loss(batch, chance, reach=config.reach, nearness=config.nearness)
-
-    return train(
-        model,
-        task,
-        epoch=lambda number: batches(
-            heldout.known,
-            windows,
-            reading=Reading(
-                source=config.source,
-                uniform=config.uniform,
-                far=config.far,
-                folds=config.folds,
-                num_tokens=config.batch_events,
-            ),
-            played_N=played_N,
-            seed=config.seed * 1_000_003 + number,
-        ),
-        loss_of=loss_of,
-        validate=(lambda: heldout.ndcg(scorer(model, config), folds=config.folds)) if len(heldout.user_R) else None,
     )
 
 
