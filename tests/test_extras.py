@@ -12,7 +12,7 @@ def test_what_is_missing_is_told_with_the_way_out():
         ),
         needing("all", "this needs more", otherwise="ask for less"),
     ):
-        import ritornello.no_such_module  # type: ignore[import-not-found]  # noqa: F401
+        import ritornello.no_such_module  # noqa: F401
 
 
 def test_other_mistakes_are_told_as_they_are():
