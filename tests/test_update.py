@@ -117,7 +117,7 @@ def test_towers_go_on_from_their_weights_and_learn_what_is_new(workspace, monkey
         begun.append(({name: value.clone() for name, value in model.state_dict().items()}, task))
         return train(model, task, **rest)
 
-    monkeypatch.setattr("ritornello.nn.two_towers.train", watched)
+    monkeypatch.setattr(loop, "train", watched)
     update(workspace, None)
     ((weights, task),) = begun
     stored = map_arrays(workspace.bundles / earlier.version / bundle.WEIGHTS / "vector")
