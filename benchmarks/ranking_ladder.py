@@ -6,7 +6,8 @@
 All rankers learn from the slates of two 14-day windows and are judged on those of the third; features and places are those
 known at the beginning of each window, histories those of the moment of the slate. Models of features alone are fitted once a
 task. Values are sums by listener, so that differences are paired and a bootstrap over listeners gives their standard error;
-what the training seeds do is told beside it.
+what the training seeds do is told beside it. The area under the curve is that within a listener and a scene: who listens to the
+radio has more played, whatever it plays.
 """
 
 import json
@@ -166,7 +167,7 @@ def sums_of(probability_ST: NDArray[np.float64], judged: Examples) -> dict[str, 
     assert judged.requests is not None
     user_Q = judged.requests.user_Q
     user_S = user_Q[judged.request_S]
-    known_U = np.unique(user_Q)
+    known_U, scene_S = np.unique(user_Q), scenes_of(judged)
     sums: dict[str, Sums] = {}
     for task, column in TASKS.items():
         chance_S = np.clip(probability_ST[:, column], 1e-6, 1 - 1e-6)
@@ -175,11 +176,23 @@ def sums_of(probability_ST: NDArray[np.float64], judged: Examples) -> dict[str, 
         sums[f"{task} log-loss"] = by_listener(lost_S, np.ones(len(lost_S)), user_S, known_U)
         value_Q = np.array([ndcg(chance_S[part], target_S[part]) for part in groups(judged.request_S)])
         sums[f"{task} ndcg"] = by_listener(value_Q, np.ones(len(value_Q)), user_Q, known_U)
-        order_S = np.argsort(user_S, kind="stable")
-        parts = [order_S[part] for part in groups(user_S[order_S])]
-        value_U = np.array([area(chance_S[part], target_S[part]) for part in parts])
-        sums[f"{task} gauc"] = by_listener(value_U, np.array([float(len(part)) for part in parts]), known_U, known_U)
+        order_S = np.lexsort((scene_S, user_S))
+        parts = [order_S[part] for part in groups(user_S[order_S] * (scene_S.max() + 1) + scene_S[order_S])]
+        value_G = np.array([area(chance_S[part], target_S[part]) for part in parts])  # G: listeners in a scene
+        size_G = np.array([float(len(part)) for part in parts])
+        sums[f"{task} gauc"] = by_listener(value_G, size_G, user_S[[part[0] for part in parts]], known_U)
     return sums
+
+
+def scenes_of(examples: Examples) -> NDArray[np.int64]:
+    """Return the scene of every offer [S], as a number from 1, 0 where it is unknown."""
+    is_scene_F = np.array([name.startswith("scene_") for name in examples.feature_names])
+    is_in_SC = examples.feature_SF[:, is_scene_F] > 0  # C: scenes
+    return (
+        np.where(is_in_SC.any(axis=1), 1 + is_in_SC.argmax(axis=1), 0)
+        if is_scene_F.any()
+        else np.zeros(len(is_in_SC), int)
+    )
 
 
 def groups(key_S: NDArray[np.integer]) -> list[NDArray[np.intp]]:
