@@ -152,7 +152,6 @@ FAMILIES = {
     "session_": "the session you are in",
     "hour": "the time of day",
     "weekday": "the day of the week",
-    "scene_": "where it is shown",
     "fused": "how many ways lead to it",
     "num_channels": "how many ways lead to it",
 }
