@@ -27,6 +27,7 @@ from ritornello.schema import ONE_HOUR_MS, PADDING, Action
 SKIPS = {"an hour": 1, "a day": 24, "a week": 168, "a month": 720}
 LOOPS = (1, 2, 4, 8, 16)
 TOGETHER = 64
+SCENE = "personal_fm"  # where offers are thought to be made
 
 app = typer.Typer(add_completion=False)
 
@@ -90,7 +91,7 @@ def scores(pipeline: Pipeline, history: History, track_R: Int32, task: str) -> F
         asked_R = track_R[start : start + len(rows)]
         start += len(rows)
         candidates, batch = pipeline.propose(rows, track_S=asked_R[:, None])
-        score_BN = pipeline.rankers[task].score(batch)
+        score_BN = pipeline.rankers[task].score(pipeline.in_scene(batch, SCENE) if task == "offered" else batch)
         is_there_BN = np.isfinite(score_BN)
         mean_B = np.nanmean(np.where(is_there_BN, score_BN, np.nan), axis=1)
         deviation_B = np.nanstd(np.where(is_there_BN, score_BN, np.nan), axis=1)

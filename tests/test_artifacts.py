@@ -90,7 +90,7 @@ def test_a_file_that_was_added_to_a_bundle_is_refused(bundle):
 def test_a_bundle_of_another_format_is_stale(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text())
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(ValueError, match="has format 99, this version reads format 4: the bundle is stale"):
+    with pytest.raises(ValueError, match="has format 99, this version reads format 5: the bundle is stale"):
         read_manifest(bundle)
 
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 LOCK_S = 600.0  # how long a writer of a workspace waits for others
-FORMAT = 4  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
+FORMAT = 5  # raise it with every change to what a bundle holds, so that an older bundle is told, not misread
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from ritornello.config import Config
 from ritornello.contracts import Spaces
 from ritornello.data.features import TrackStats
 from ritornello.data.ids import hash_ids
+from ritornello.data.logged_scenes import LoggedScenes
 from ritornello.data.prepare import Prepared, load_prepared
 from ritornello.pipeline import Pipeline
 from ritornello.schema import ALBUM_ID, ARTIST_ID, GENRE, TRACK_ID
@@ -154,6 +155,7 @@ def write_pipeline(folder: Path, pipeline: Pipeline) -> None:
         "clock": stats.clock,
         "quotas": {task: dict(quotas) for task, quotas in pipeline.quotas.items()},
         "next_quota": pipeline.next_quota,
+        "scenes": {"names": pipeline.scenes.names, "known_as": dict(pipeline.scenes.known_as)},
     }
     (folder / "pipeline.json").write_text(json.dumps(described))
 
@@ -260,6 +262,7 @@ def read_pipeline(folder: Path, config: Config) -> Pipeline:
         stats=stats,
         rankers=rankers,
         spaces=spaces,
+        scenes=LoggedScenes(names=tuple(described["scenes"]["names"]), known_as=described["scenes"]["known_as"]),
     )
 
 

@@ -42,7 +42,8 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the rankers learn: from candidates of `cuts` earlier moments, and what was played in `window_days` after each.
 
     `negatives` is the share of unplayed candidates that is kept; `next_plays` how many plays the live ranker learns from,
-    `slates` how many logged slates the ranker of offers does, where the log has impressions.
+    `slates` how many logged slates the ranker of offers does, where the log has impressions. `scenes` tells what the log calls
+    scenes that it does not know by their own name.
     """
 
     model: str = "trees"
@@ -54,6 +55,7 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_cuts: FromZero = 2
     next_negatives: Share = 0.05
     slates: FromZero = 8_000
+    scenes: dict[str, str] = msgspec.field(default_factory=lambda: {"daily_mix": "home", "personal_fm": "radio"})
 
 
 class FeaturesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

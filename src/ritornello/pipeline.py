@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Only, RankBatch, Slate, Spaces
 from ritornello.data import features
 from ritornello.data.features import TrackStats
+from ritornello.data.logged_scenes import LoggedScenes
 from ritornello.rank import Ranker
 from ritornello.recall import Channel
 from ritornello.recall.merge import merge
@@ -32,6 +33,8 @@ class Pipeline:
 
     Without a ranker for the task the order is the fused order of recall. Quotas go by task too; a name without any, a scene's
     perhaps, has those of `window`.
+
+    The ranker of offers is told of the scene as well, where the log that it learned from names any (`scenes`).
     """
 
     channels: Mapping[str, Channel]
@@ -40,6 +43,7 @@ class Pipeline:
     stats: TrackStats
     rankers: Mapping[str, Ranker]
     spaces: Spaces = field(default_factory=Spaces)
+    scenes: LoggedScenes = field(default_factory=LoggedScenes)
 
     def propose(
         self, history: History, *, task: str = "window", only: Only = "any", track_S: Int32 | None = None
@@ -61,19 +65,28 @@ class Pipeline:
             quotas = {name: min(quota, self.next_quota) for name, quota in quotas.items()}
         return quotas
 
-    def rank(self, history: History, *, task: str, only: Only = "any", utility: float = 0.0) -> Candidates:
+    def rank(
+        self, history: History, *, task: str, only: Only = "any", utility: float = 0.0, scene: str = ""
+    ) -> Candidates:
         """Return candidates in final order with the ranker's scores.
 
-        `utility` is how much what an offer would come to counts beside that, both in standard deviations within the row.
+        `utility` is how much what an offer in the scene would come to counts beside that, both in standard deviations within
+        the row.
         """
         candidates, batch = self.propose(history, task=task, only=only)
         ranker = self.ranker_for(task, only)
         score_BN = ranker.score(batch) if ranker else candidates.score_BN
         if utility and "offered" in self.rankers:
-            score_BN = standardised(score_BN) + np.float32(utility) * standardised(self.rankers["offered"].score(batch))
+            worth_BN = self.rankers["offered"].score(self.in_scene(batch, scene))
+            score_BN = standardised(score_BN) + np.float32(utility) * standardised(worth_BN)
         if only == "heard":
             candidates, score_BN = keep_heard(candidates, score_BN, history)
         return reorder(candidates, score_BN)
+
+    def in_scene(self, batch: RankBatch, scene: str) -> RankBatch:
+        """Return a batch as the ranker of offers reads it: with what is known of the scene."""
+        scene_B = np.full(len(batch.track_BN), self.scenes.number(scene))
+        return features.in_scene(batch, scene_B, self.scenes.names)
 
     def rank_among(self, history: History, track_S: Int32, *, task: str = "window") -> Candidates:
         """Return these tracks alone for every row, in final order, described among what the channels propose."""

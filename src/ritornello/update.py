@@ -1,7 +1,8 @@
 """Update: go on from the published bundle, on all events to now, instead of training from nothing.
 
 What is counted, linked or factorised is fitted anew, which is cheap. Learned channels go on from their weights on the windows
-that hold something new. Rankers and quotas stay: they weigh what channels say, which changes in months and not in days.
+that hold something new. Rankers and quotas stay, with the scenes that they know: they weigh what channels say, which changes in
+months and not in days.
 Rows are numbered by first appearance, so older events that were added later, or a forgotten user, move them: what was
 learned is moved along, by identifiers.
 """
@@ -89,7 +90,7 @@ def go_on(  # what training needs, in the order of its use
             f"the catalogue names {'artists' if now else 'no artists'} now, and {'did' if told else 'did not'} when the "
             "rankers were trained: they would read other features; train without --update"
         )
-    return replace(fitted, rankers=earlier.rankers, quotas=earlier.quotas)
+    return replace(fitted, rankers=earlier.rankers, quotas=earlier.quotas, scenes=earlier.scenes)
 
 
 def open_earlier(workspace: Workspace, prepared: Prepared) -> tuple[Bundle, Rows]:

@@ -9,7 +9,9 @@ import pytest
 
 from contract.settings import fields_of, other_values
 from ritornello import scenes
-from ritornello.contracts import Float32, History, RankBatch
+from ritornello.config import RankConfig
+from ritornello.contracts import Float32, History, Int32, RankBatch
+from ritornello.data.logged_scenes import LoggedScenes
 from ritornello.data.sequence import encode
 from ritornello.rank.logistic import Logistic, LogisticConfig
 from ritornello.rerank.rules import Block, Rules
@@ -56,6 +58,15 @@ class Odd(Logistic):
 
     def score(self, batch: RankBatch) -> Float32:
         return np.where(batch.track_BN != PADDING, np.sin(batch.track_BN), -np.inf).astype(np.float32)
+
+
+class Torn(Logistic):
+    """A ranker of offers that thinks the opposite on the radio, and does not care where the scene is unknown."""
+
+    def score(self, batch: RankBatch) -> Float32:
+        home_BN, radio_BN = np.moveaxis(batch.feature_BNF[..., -2:], -1, 0)
+        is_candidate_BN = batch.track_BN != PADDING
+        return np.where(is_candidate_BN, (home_BN - radio_BN) * np.sin(batch.track_BN), -np.inf).astype(np.float32)
 
 
 @pytest.fixture
@@ -186,6 +197,26 @@ def test_every_setting_changes_an_output(name, field, world, offering, ask):
             if not np.array_equal(slate.track_BK, usual):
                 return
     pytest.fail(f"{name}.{field}: {tried} give the default's slates; a setting that does nothing is to go")
+
+
+@pytest.mark.parametrize("name", ["daily_mix", "personal_fm"])
+def test_a_scene_is_told_to_the_ranker_of_offers_by_the_name_that_the_log_knows(name, world, pipeline, ask):
+    scene = scenes.make(name)
+    history = asked(world, scene)
+
+    def slate(*names: str, **known_as: str) -> Int32:
+        known = LoggedScenes(names=names, known_as=known_as)
+        torn = replace(pipeline, rankers={**pipeline.rankers, "offered": Torn(LogisticConfig())}, scenes=known)
+        return scene.recommend(torn, history, K, ask(name)).track_BK
+
+    usual = RankConfig().scenes[name]
+    home, radio = slate("home", "radio", **{name: "home"}), slate("home", "radio", **{name: "radio"})
+    assert not np.array_equal(home, radio), "rank.scenes changes what is shown"
+    np.testing.assert_array_equal(slate("home", "radio", **RankConfig().scenes), {"home": home, "radio": radio}[usual])
+    np.testing.assert_array_equal(slate(name, "radio", **{name: "radio"}), home)  # its own name goes before
+    unknown = slate("home", "radio")
+    np.testing.assert_array_equal(unknown, slate("home", "radio", **{name: "a scene that the log does not have"}))
+    assert not np.array_equal(unknown, home)
 
 
 def test_the_table_takes_a_class_by_its_path_and_says_what_is_wrong():

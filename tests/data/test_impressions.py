@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from ritornello.data.impressions import WIDTH, Slates, lay_out, offer_outcomes
+from ritornello.data.impressions import MOST_SCENES, WIDTH, Slates, lay_out, offer_outcomes
 from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.sequence import from_events
 from ritornello.schema import (
@@ -13,6 +13,7 @@ from ritornello.schema import (
     POSITION,
     PROPENSITY,
     REQUEST_ID,
+    SCENE,
     TRACK_IDX,
     USER_IDX,
     Action,
@@ -27,11 +28,15 @@ COLUMNS = {
     TRACK_IDX: pl.Int32,
     POSITION: pl.Int32,
     PROPENSITY: pl.Float32,
+    SCENE: pl.String,
 }
 
 
-def laid_out(*offers: tuple[int, str | None, int, int, int | None, float | None]) -> Slates:
-    return lay_out(pl.DataFrame(list(offers), schema=COLUMNS, orient="row"))
+def laid_out(
+    *offers: tuple[int, str | None, int, int, int | None, float | None], scenes: tuple[str | None, ...] = ()
+) -> Slates:
+    rows = [(*offer, scene) for offer, scene in zip(offers, scenes or [None] * len(offers), strict=True)]
+    return lay_out(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
 
 
 def test_offers_of_one_request_are_a_slate_and_those_without_stand_alone():
@@ -57,6 +62,46 @@ def test_the_first_places_of_a_long_slate_are_kept():
     slates = laid_out(*((1, "a", 100, 40 - place, place, None) for place in range(WIDTH + 5)))
     assert slates.track_QN.tolist() == [[40 - place for place in range(WIDTH)]]
     assert len(laid_out()) == 0
+
+
+def test_the_scene_of_a_slate_is_that_of_its_first_offer():
+    slates = laid_out(
+        (1, "a", 100, 5, 0, None),
+        (1, "a", 101, 6, 1, None),
+        (1, "b", 200, 5, 0, None),
+        (2, "c", 300, 5, 0, None),
+        (2, "d", 400, 5, 0, None),
+        scenes=("home", "radio", "radio", None, ""),
+    )
+    assert slates.scenes == ("radio", "home")
+    assert slates.scene_Q.tolist() == [2, 1, 0, 0]
+    assert slates.between(150, 350).scene_Q.tolist() == [1, 0]
+    assert slates.sample(2, 0).scenes == slates.scenes
+    assert laid_out((1, "a", 100, 5, 0, None)).scenes == ()
+
+
+def test_only_the_most_frequent_scenes_are_told_apart():
+    names = tuple(f"scene {number:02}" for number in range(MOST_SCENES + 3))
+    offers = [(1, f"{name} {time}", time, 5, 0, None) for name in names for time in (1, 2)]
+    of_offer = tuple(name for name in names for _ in (1, 2))
+    rare = (1, "rare", 3, 5, 0, None)
+    slates = laid_out(*offers, rare, scenes=(*of_offer, "a rare one"))
+    assert slates.scenes == names[:MOST_SCENES]
+    assert slates.scene_Q[-1] == 0
+    assert np.bincount(slates.scene_Q).tolist() == [7, *[2] * MOST_SCENES]
+
+
+def test_slates_come_back_from_disk_and_old_ones_have_no_scene(tmp_path):
+    slates = laid_out((1, "a", 100, 5, 0, 0.5), (2, "b", 200, 6, 1, None), scenes=("home", "r\u00e4dio"))
+    slates.save(tmp_path / "slates.npz")
+    found = Slates.load(tmp_path / "slates.npz")
+    assert found.scenes == slates.scenes == ("home", "r\u00e4dio")
+    for name in set(Slates.__slots__) - {"scenes"}:
+        np.testing.assert_array_equal(getattr(found, name), getattr(slates, name))
+    with np.load(tmp_path / "slates.npz") as archive:
+        np.savez(tmp_path / "old.npz", **{name: archive[name] for name in archive if not name.startswith("scene")})
+    old = Slates.load(tmp_path / "old.npz")
+    assert (old.scenes, old.scene_Q.tolist(), old.user_Q.tolist()) == ((), [0, 0], [1, 2])
 
 
 def test_a_play_within_half_an_hour_answers_an_offer():

@@ -18,9 +18,11 @@ from ritornello.nn.chain import NUM_HEADS
 from ritornello.nn.rank_batches import Reader, shuffled
 from ritornello.nn.rank_calibration import calibrate, platt
 from ritornello.nn.rank_training import Fitted, held_out, with_position
+from ritornello.nn.rankers.multipath import Read
 from ritornello.rank import Examples, Requests
 from ritornello.rank.dien import DIEN
 from ritornello.rank.mean_pool import MeanPool, MeanPoolConfig
+from ritornello.rank.multipath import Multipath, MultipathConfig
 from ritornello.runs import Run, running
 from ritornello.schema import ONE_HOUR_MS, Action
 
@@ -201,3 +203,25 @@ def test_a_network_that_is_too_sure_is_taken_back():
     assert not np.delete(shift_T, PLAY).any()
     nobody = calibrate(Bold(), reader(of), np.arange(0), config)
     assert nobody.tolist() == [[1.0] * len(OUTCOMES), [0.0] * len(OUTCOMES)]
+
+
+def test_the_scene_alone_moves_the_gates_of_multipath():
+    of = examples()
+    is_radio_Q = np.arange(NUM_REQUESTS) % 2
+    feature_SF = of.feature_SF.copy()
+    feature_SF[:, 1], feature_SF[:, 2] = 0.0, is_radio_Q[of.request_S]
+    of = replace(of, feature_SF=feature_SF, feature_names=("own_listens", "user_listens", "scene_radio"))
+    config = msgspec.convert(SMALL | {"paths": ("spaces",), "fusion": "gate", "learning_rate": 0.05}, MultipathConfig)
+    fitted = rank_training.fit(of, config, Multipath.architecture, least_events=1)
+    assert fitted.bins.column_C.tolist() == [1, 2]
+    batch = Reader(of, fitted.scaling, fitted.bins, 1).batch(np.array([0]), np.ones(len(of.label_S), bool))
+    other = batch.inputs | {"context": batch.inputs["context"].clone()}
+    other["context"][:, 1] = torch.from_numpy(fitted.bins(np.array([[0.0, 0.0, 1.0]], np.float32)))[:, 1]
+    assert not torch.equal(other["context"], batch.inputs["context"])
+    found = []
+    for inputs in (batch.inputs, other):
+        read = Read(inputs, fitted.module.encoders, fitted.module.target)
+        term = fitted.module.paths["spaces"].gates(fitted.module.context(read))
+        found.append((term, fitted.module.gates(read)))
+    for home, radio in zip(*found, strict=True):
+        assert (home - radio).abs().max() > 1e-3

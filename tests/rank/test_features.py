@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ritornello.contracts import Candidates, History, Spaces
-from ritornello.data.features import TrackStats, build, fit_track_stats
+from ritornello.data.features import TrackStats, build, fit_track_stats, in_scene
 from ritornello.data.sequence import encode, from_events
 from ritornello.rank.trees import spread_inside
 from ritornello.schema import ONE_DAY_MS, ONE_HOUR_MS
@@ -133,3 +133,16 @@ def test_the_user_the_moment_and_the_channel():
 
 def test_the_spread_of_scores_is_measured_inside_each_request():
     assert spread_inside(np.array([1.0, 3.0, 101.0, 103.0]), np.array([0, 0, 1, 1])) == 1.0
+
+
+def test_a_scene_is_a_column_of_its_own_and_an_unknown_one_is_none():
+    sequences = sequences_of([(1, NOW - ONE_DAY_MS, 1, 2, 1.0)])
+    history = encode(sequences, np.array([1, 1, 2], np.int32), np.full(3, NOW))
+    plain = build(history, all_tracks(3), plain_stats(), Spaces())
+    told = in_scene(plain, np.array([2, 0, 1]), ("home", "radio"))
+    assert told.feature_names == (*plain.feature_names, "scene_home", "scene_radio")
+    np.testing.assert_array_equal(told.feature_BNF[..., :-2], plain.feature_BNF)
+    for row, expected in enumerate([(0, 1), (0, 0), (1, 0)]):
+        np.testing.assert_array_equal(told.feature_BNF[row, :TRACKS, -2:], [expected] * TRACKS)
+        assert np.isnan(told.feature_BNF[row, TRACKS]).all(), "the padding is described by nothing"
+    assert in_scene(plain, np.zeros(3, int), ()).feature_names == plain.feature_names

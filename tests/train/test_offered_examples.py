@@ -1,6 +1,6 @@
 """Offers of logged slates as examples: described as of their moment alone, by what the pipeline knows."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -44,10 +44,12 @@ def slates(world, moment) -> Slates:
     return Slates(
         user_Q=np.array([world.drifted_user, world.favourite_user], np.int32),
         at_Q=np.full(2, moment),
+        scene_Q=np.array([2, 0], np.int8),
         track_QN=track_QN.astype(np.int32),
         at_QN=np.full((2, 3), moment),
         position_QN=np.array([[4, 0, 1], [2, 7, 3]], np.int32),
         propensity_QN=np.full((2, 3), np.nan, np.float32),
+        scenes=("home", "radio"),
     )
 
 
@@ -113,3 +115,16 @@ def test_what_comes_at_or_after_the_moment_of_a_slate_tells_nothing(world, descr
 def test_slates_of_which_nothing_was_played_teach_nothing(world, described_by, slates, moment):
     elsewhere = log(world, moment, [(world.drifted_user, 5, world.popular_track, Action.PLAY)])
     assert offered_examples(described_by, elsewhere, slates, sampling=SAMPLING) is None
+
+
+def test_the_scene_of_a_slate_is_told_and_moves_nothing_else(world, described_by, slates, moment, calm):
+    assert calm.feature_names[-2:] == ("scene_home", "scene_radio")
+    np.testing.assert_array_equal(calm.feature_SF[:, -2:], np.where(calm.request_S[:, None] == 0, [0, 1], [0, 0]))
+    played = log(world, moment, [(world.drifted_user, 5, world.drifted_to[1], Action.PLAY)])
+    unknown = offered_examples(
+        described_by, played, replace(slates, scene_Q=np.zeros(2, np.int8), scenes=()), sampling=SAMPLING
+    )
+    assert unknown is not None
+    assert unknown.feature_names == calm.feature_names[:-2], "a log that names no scene has no columns of them"
+    np.testing.assert_array_equal(unknown.feature_SF, calm.feature_SF[:, :-2])
+    np.testing.assert_array_equal(unknown.label_S, calm.label_S)

@@ -6,7 +6,7 @@ several decays d, counts in windows, days since.
 B batch, L history, N candidates, C channels, P (row, track) pairs, G (row, track) groups of events, F features.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,21 @@ def build(history: History, candidates: Candidates, stats: TrackStats, spaces: S
         feature_names=tuple(columns),
         history=history,
         spaces=spaces,
+    )
+
+
+def in_scene(batch: RankBatch, scene_B: NDArray[np.integer], names: tuple[str, ...]) -> RankBatch:
+    """Describe the scene of each row too: a column for each name, 1 where the row is in it; `scene_B` counts from 1.
+
+    A row of scene 0 is in none: its scene is unknown.
+    """
+    is_in_BS = scene_B[:, None] == np.arange(1, len(names) + 1)
+    is_candidate_BN = batch.track_BN != PADDING
+    column_BNS = np.where(is_candidate_BN[:, :, None], is_in_BS[:, None, :], np.nan).astype(np.float32)
+    return replace(
+        batch,
+        feature_BNF=np.concatenate([batch.feature_BNF, column_BNS], axis=2),
+        feature_names=(*batch.feature_names, *(f"scene_{name}" for name in names)),
     )
 
 

@@ -4,14 +4,15 @@ Impressions are no part of a listener's history; they are what a ranker can lear
 offered and passed over. I impressions, Q slates, N places of a slate, T outcomes, E events.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ritornello.artifacts import Workspace
-from ritornello.contracts import Float32, Int32, Int64
+from ritornello.contracts import Float32, Int8, Int32, Int64
 from ritornello.data import ids
 from ritornello.data.log import Log
 from ritornello.data.outcomes import OUTCOMES, PLAY, outcomes_of_plays
@@ -24,6 +25,7 @@ from ritornello.schema import (
     POSITION,
     PROPENSITY,
     REQUEST_ID,
+    SCENE,
     TRACK_ID,
     TRACK_IDX,
     USER_ID,
@@ -34,45 +36,60 @@ from ritornello.schema import (
 ANSWER_MS = 30 * 60_000  # a play of the track so long after its offer is an answer to it
 NEWEST = 2_000_000  # impressions that are kept: a ranker learns from a sample of them, and memory stays bounded
 WIDTH = 20  # places of a slate that are kept
+MOST_SCENES = 15  # that are told apart: a column of features each, and a name is whatever a client sends
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slates:
-    """What was offered together, in order of time; `at_Q` is the moment of the first offer, 0 in `track_QN` is PADDING."""
+    """What was offered together, in order of time; `at_Q` is the moment of the first offer, 0 in `track_QN` is PADDING.
+
+    `scene_Q` counts `scenes`, the names of the log's scenes, from 1; 0 is unknown.
+    """
 
     user_Q: Int32
     at_Q: Int64
+    scene_Q: Int8
     track_QN: Int32
     at_QN: Int64
     position_QN: Int32
     propensity_QN: Float32
+    scenes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.user_Q)
 
     def between(self, start: int, end: int) -> "Slates":
         """Return the slates that were begun in [start, end)."""
-        row = slice(*np.searchsorted(self.at_Q, (start, end)))
-        return Slates(**{name: getattr(self, name)[row] for name in Slates.__slots__})
+        return self.rows(slice(*np.searchsorted(self.at_Q, (start, end))))
+
+    def rows(self, row: NDArray[np.intp] | slice) -> "Slates":
+        """Return some of them."""
+        return replace(self, **{name: getattr(self, name)[row] for name in ARRAYS})
 
     def save(self, path: Path) -> None:
         """Write all arrays as one file."""
-        np.savez(path, **{name: getattr(self, name) for name in Slates.__slots__})
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        np.savez(path, **arrays, scenes=np.array(self.scenes, dtype=str))
 
     @classmethod
     def load(cls, path: Path) -> "Slates":
-        """Read what `save` wrote; what an older version prepared has none."""
+        """Read what `save` wrote; what an older version prepared has none, or none of known scenes."""
         if not path.is_file():
             return no_slates()
         with np.load(path, allow_pickle=False) as archive:
-            return cls(**{name: archive[name] for name in Slates.__slots__})
+            if "scenes" not in archive:
+                old = {name: archive[name] for name in ARRAYS if name != "scene_Q"}
+                return cls(**old, scene_Q=np.zeros(len(old["user_Q"]), np.int8), scenes=())
+            return cls(**{name: archive[name] for name in ARRAYS}, scenes=tuple(archive["scenes"].tolist()))
 
     def sample(self, number: int, seed: int) -> "Slates":
         """Return at most so many of them, drawn by chance, in order of time."""
         if len(self) <= number:
             return self
-        row = np.sort(np.random.default_rng(seed).choice(len(self), number, replace=False))
-        return Slates(**{name: getattr(self, name)[row] for name in Slates.__slots__})
+        return self.rows(np.sort(np.random.default_rng(seed).choice(len(self), number, replace=False)))
+
+
+ARRAYS = tuple(field.name for field in fields(Slates) if field.name != "scenes")
 
 
 def no_slates() -> Slates:
@@ -81,10 +98,12 @@ def no_slates() -> Slates:
     return Slates(
         user_Q=np.zeros(0, np.int32),
         at_Q=np.zeros(0, np.int64),
+        scene_Q=np.zeros(0, np.int8),
         track_QN=nothing.astype(np.int32),
         at_QN=nothing.astype(np.int64),
         position_QN=nothing.astype(np.int32),
         propensity_QN=nothing.astype(np.float32),
+        scenes=(),
     )
 
 
@@ -96,7 +115,7 @@ def read_slates(workspace: Workspace, log: Log, user_ids: pl.Series, track_ids: 
     columns = (
         ids.as_text(pl.col(USER_ID), log.user_type),
         ids.as_text(pl.col(TRACK_ID), log.track_type),
-        *(pl.col(AT), pl.col(REQUEST_ID), pl.col(POSITION)),
+        *(pl.col(AT), pl.col(REQUEST_ID), pl.col(POSITION), pl.col(SCENE)),
         pl.col(PROPENSITY).cast(pl.Float32, strict=False),
     )
     offers = pl.concat([scan.filter(pl.col(ACTION) == Action.IMPRESSION).select(columns) for scan in scans])
@@ -109,11 +128,15 @@ def read_slates(workspace: Workspace, log: Log, user_ids: pl.Series, track_ids: 
 
 
 def lay_out(offers: pl.DataFrame) -> Slates:
-    """Group numbered offers by request; of a track that was offered twice in one the first counts."""
+    """Group numbered offers by request; of a track that was offered twice in one the first counts.
+
+    The scene of a slate is that of its first offer.
+    """
+    scenes = frequent_scenes(offers[SCENE])
     alone = pl.format("{} {}", pl.col(AT), pl.col(TRACK_IDX))
     slate = pl.struct(USER_IDX, pl.coalesce(REQUEST_ID, alone)).rank("dense").alias("slate")
     table = (
-        offers.with_columns(slate)
+        offers.with_columns(slate, numbered(offers[SCENE], scenes))
         .sort("slate", AT, POSITION, TRACK_IDX)
         .unique(["slate", TRACK_IDX], keep="first", maintain_order=True)
         .with_columns(
@@ -135,11 +158,30 @@ def lay_out(offers: pl.DataFrame) -> Slates:
     return Slates(
         user_Q=user_QN[:, 0].astype(np.int32),
         at_Q=at_QN[:, 0].astype(np.int64),
+        scene_Q=spread(SCENE, 0, np.int8)[:, 0].astype(np.int8),
         track_QN=spread(TRACK_IDX, PADDING, np.int32).astype(np.int32),
         at_QN=at_QN.astype(np.int64),
         position_QN=spread(POSITION, -1, np.int32).astype(np.int32),
         propensity_QN=spread(PROPENSITY, np.nan, np.float32).astype(np.float32),
+        scenes=scenes,
     )
+
+
+def frequent_scenes(scene_I: pl.Series) -> tuple[str, ...]:
+    """Return the names of the scenes that most was offered in, most first.
+
+    >>> frequent_scenes(pl.Series("scene", ["radio", None, "home", "radio", ""]))
+    ('radio', 'home')
+    """
+    named = scene_I.filter(scene_I != "")
+    counted = named.value_counts(name="number").sort("number", named.name, descending=[True, False])
+    return tuple(counted[named.name].head(MOST_SCENES).to_list())
+
+
+def numbered(scene_I: pl.Series, scenes: tuple[str, ...]) -> pl.Series:
+    """Return the place of each name among the scenes from 1, 0 for all others."""
+    number = {name: place for place, name in enumerate(scenes, start=1)}
+    return scene_I.replace_strict(number, default=0, return_dtype=pl.Int8)
 
 
 def offer_outcomes(sequences: Sequences, slates: Slates) -> Float32:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SPREAD_REQUESTS = 200
 POSITIONS = 32  # places of a slate that are told apart
-CONTEXT = ("user_", "session_", "hour", "weekday")
+CONTEXT = ("user_", "session_", "hour", "weekday", "scene_")
 AUXILIARY = 0.3
 
 

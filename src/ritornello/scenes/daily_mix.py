@@ -58,7 +58,8 @@ class DailyMix:
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
         for rows in batches(history):
-            slate = top(pipeline.rank(rows, task="window", utility=self.config.utility), rows, k * self.config.pool)
+            ranked = pipeline.rank(rows, task="window", utility=self.config.utility, scene="daily_mix")
+            slate = top(ranked, rows, k * self.config.pool)
             strength_BK = own_strength(pipeline, rows, slate)
             picks = [self._mix(pipeline, rows, slate, strength_BK, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))

@@ -64,7 +64,7 @@ class PersonalFM:
     def recommend(self, pipeline: Pipeline, history: History, k: int, asked: Asked = NOTHING) -> Slate:
         slates = []
         for rows in batches(history):
-            ranked = pipeline.rank(rows, task="next", utility=self.config.utility)
+            ranked = pipeline.rank(rows, task="next", utility=self.config.utility, scene="personal_fm")
             slate = top(ranked, rows, ranked.track_BN.shape[1])
             picks = [self._stream(pipeline, rows, slate, row, k, asked) for row in range(len(rows))]
             slates.append(take_rows(slate, picks, k))

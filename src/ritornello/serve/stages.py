@@ -72,9 +72,11 @@ class TimedPipeline(Pipeline):
         with stage(MERGE):
             return self.asked.propose(history, task=task, only=only, track_S=track_S)
 
-    def rank(self, history: History, *, task: str, only: Only = "any", utility: float = 0.0) -> Candidates:
+    def rank(
+        self, history: History, *, task: str, only: Only = "any", utility: float = 0.0, scene: str = ""
+    ) -> Candidates:
         with stage(RANK):
-            return Pipeline.rank(self, history, task=task, only=only, utility=utility)
+            return Pipeline.rank(self, history, task=task, only=only, utility=utility, scene=scene)
 
     def rank_among(self, history: History, track_S: Int32, *, task: str = "window") -> Candidates:
         with stage(RANK):

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Candidates, Float32, History, Int32, Int64, Only
-from ritornello.data import split
+from ritornello.contracts import Bool, Candidates, Float32, History, Int8, Int32, Int64, Only
+from ritornello.data import features, split
 from ritornello.data.behaviour import Behaviour, behaviour_of, stack_behaviour
 from ritornello.data.impressions import Slates, offer_outcomes
 from ritornello.data.labels import is_listen
@@ -51,11 +51,16 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A batch of requests: histories, perhaps the tracks that were offered, and what became of any candidate."""
+    """A batch of requests: histories, perhaps the tracks that were offered, and what became of any candidate.
+
+    `scene_B` is the scene that they were offered in, as a place among `scenes`, from 1 (see data/impressions.py).
+    """
 
     history: History
     judge: Callable[[Candidates], Judged]
     offered_BN: Int32 | None = None
+    scene_B: Int8 | None = None
+    scenes: tuple[str, ...] = ()
 
 
 def window_examples(
@@ -180,6 +185,8 @@ def offered_examples(
             history=encode(sequences, slates.user_Q[part], slates.at_Q[part]),
             judge=partial(judge, part),
             offered_BN=track_QN[part],
+            scene_B=slates.scene_Q[part],
+            scenes=slates.scenes,
         )
         for part in (slice(start, start + BATCH) for start in range(0, len(slates.user_Q), BATCH))
     )
@@ -219,6 +226,8 @@ def collect(
     num_requests = 0
     for rows in asked:
         candidates, batch = pipeline.propose(rows.history, task=task, only=only, track_S=rows.offered_BN)
+        if rows.scene_B is not None:
+            batch = features.in_scene(batch, rows.scene_B, rows.scenes)
         names = batch.feature_names
         judged = rows.judge(candidates)
         is_candidate_BN = candidates.track_BN != PADDING

@@ -12,6 +12,7 @@ from ritornello.contracts import Bool, Only
 from ritornello.data import split
 from ritornello.data.impressions import Slates
 from ritornello.data.knowledge import Knowledge
+from ritornello.data.logged_scenes import LoggedScenes
 from ritornello.data.outcomes import FINISH
 from ritornello.data.sequence import Sequences
 from ritornello.pipeline import Pipeline
@@ -101,6 +102,8 @@ def learn_from(
     # what is served is trained on everything; towers of the oldest cut were good enough for the examples
     onto = earlier.spaces if earlier else None
     pipeline = with_quotas(fit_recall(known, at, config, knowledge, onto=onto), reached, config)
+    if slates is not None:
+        pipeline = replace(pipeline, scenes=LoggedScenes(names=slates.scenes, known_as=config.rank.scenes))
     if progress and task_id is not None:
         progress.advance(task_id)
     return Learned(pipeline=pipeline, examples=examples)
