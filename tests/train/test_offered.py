@@ -15,6 +15,7 @@ from ritornello.cli import main
 from ritornello.config import Config, RankConfig, RecallConfig
 from ritornello.contracts import Float32, RankBatch
 from ritornello.data.behaviour import behaviour_of
+from ritornello.data.impressions import no_slates
 from ritornello.data.logged_scenes import LoggedScenes
 from ritornello.data.prepare import load_prepared
 from ritornello.data.sequence import encode
@@ -25,7 +26,7 @@ from ritornello.rank.occlusion import own_tracks_that_moved
 from ritornello.request import newest_moment
 from ritornello.schema import PADDING
 from ritornello.serve.app import create_app
-from ritornello.train.fit import fit_pipeline, learn_from
+from ritornello.train.fit import fit_pipeline, learn_from, scenes_of
 from ritornello.update import update
 
 SMALL: dict[str, object] = {"width": 8, "hidden": [16, 8], "epochs": 2}
@@ -208,6 +209,13 @@ def test_an_update_keeps_the_scenes_that_the_ranker_knows(trained, tmp_path):
     slates = load_prepared(copy).slates
     replace(slates, scenes=tuple(reversed(slates.scenes))).save(copy.prepared / "slates.npz")
     assert update(copy, None).pipeline.scenes == pipeline.scenes
+
+
+@pytest.mark.parametrize(("names", "missing"), [(("home",), ["personal_fm"]), (("home", "radio"), []), ((), [])])
+def test_a_scene_that_the_log_knows_by_no_name_is_told(names, missing, caplog):
+    known = scenes_of(replace(no_slates(), scenes=names), CONFIG)
+    assert known.number("daily_mix") == ("home" in names)
+    assert [scene for scene in ("daily_mix", "personal_fm") if scene in caplog.text] == missing
 
 
 def test_an_own_track_moves_the_score_by_what_leaving_it_out_changes(trained, history):

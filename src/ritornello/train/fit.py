@@ -103,10 +103,23 @@ def learn_from(
     onto = earlier.spaces if earlier else None
     pipeline = with_quotas(fit_recall(known, at, config, knowledge, onto=onto), reached, config)
     if slates is not None:
-        pipeline = replace(pipeline, scenes=LoggedScenes(names=slates.scenes, known_as=config.rank.scenes))
+        pipeline = replace(pipeline, scenes=scenes_of(slates, config))
     if progress and task_id is not None:
         progress.advance(task_id)
     return Learned(pipeline=pipeline, examples=examples)
+
+
+def scenes_of(slates: Slates, config: Config) -> LoggedScenes:
+    """Return the scenes that the log names, and say which of ours none of them is."""
+    scenes = LoggedScenes(names=slates.scenes, known_as=config.rank.scenes)
+    nowhere = [scene for scene in config.rank.scenes if not scenes.number(scene)]
+    if slates.scenes and nowhere:
+        logger.warning(
+            "the log has offers of the scenes %s, none of which rank.scenes takes for %s: an offer there is judged as in no scene",
+            ", ".join(slates.scenes),
+            " or ".join(nowhere),
+        )
+    return scenes
 
 
 def fit_rankers(learned: Learned, config: Config) -> Pipeline:
