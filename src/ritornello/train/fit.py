@@ -115,7 +115,7 @@ def scenes_of(slates: Slates, config: Config) -> LoggedScenes:
     nowhere = [scene for scene in config.rank.scenes if not scenes.number(scene)]
     if slates.scenes and nowhere:
         logger.warning(
-            "the log has offers of the scenes %s, none of which rank.scenes takes for %s: an offer there is judged as in no scene",
+            "the log has offers of the scenes %s; rank.scenes takes none of them for %s: an offer there is judged as in no scene",
             ", ".join(slates.scenes),
             " or ".join(nowhere),
         )
