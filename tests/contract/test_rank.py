@@ -96,7 +96,8 @@ def told() -> Examples:
     position_S = (number_S - np.searchsorted(examples.request_S, examples.request_S)) % 6
     outcome_ST = examples.outcome_ST.copy()
     outcome_ST[:, SHARE] = np.where(examples.label_S, number_S % 11 / 10, np.nan)
-    return replace(examples, position_S=position_S.astype(np.int32), outcome_ST=outcome_ST)
+    grade_S = np.nan_to_num(outcome_ST[:, SHARE]).astype(np.float32)
+    return replace(examples, position_S=position_S.astype(np.int32), outcome_ST=outcome_ST, grade_S=grade_S)
 
 
 @cache
@@ -123,6 +124,7 @@ def invented(seed: int = 3) -> Examples:
         feature_names=tuple(f"feature_{number}" for number in range(NUM_FEATURES)),
         track_S=np.arange(1, len(label_S) + 1, dtype=np.int32),
         outcome_ST=outcome_ST,
+        grade_S=label_S.astype(np.float32),
         position_S=np.full(len(label_S), -1, np.int32),
         requests=Requests(
             user_Q=np.arange(NUM_REQUESTS, dtype=np.int32),

@@ -56,6 +56,7 @@ def examples(seed: int = 0) -> Examples:
         feature_names=("own_listens", "user_listens", "hour"),
         track_S=rng.integers(1, NUM_TRACKS + 1, size).astype(np.int32),
         outcome_ST=outcome_ST,
+        grade_S=label_S.astype(np.float32),
         position_S=np.tile(np.arange(NUM_CANDIDATES, dtype=np.int32), NUM_REQUESTS),
         requests=Requests(
             user_Q=user_Q,

@@ -33,7 +33,8 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings that all networks share.
 
     The loss is `order` times that of the order plus `chain` times those of the `links`; with `balance = "learned"` each link
-    has a weight that is learned. `graded`: the order is learned from listened shares, not from plays alone.
+    has a weight that is learned. `graded`: the order is learned from what plays were worth (see data/grades.py), not from plays
+    alone.
     """
 
     width: int = 32
