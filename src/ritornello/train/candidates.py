@@ -23,6 +23,8 @@ from ritornello.pipeline import BATCH, Pipeline
 from ritornello.rank import Examples, Requests
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
 
+HARD_PLACES = 100  # of the order of recall: a ranker decides among these what is seen
+
 
 def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float) -> list[int]:
     """Return up to `cuts` moments before `at`, newest first, whose windows end by `at` and that know a tenth of the log."""
@@ -34,11 +36,22 @@ def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """Which candidates become examples: the share of the unplayed ones, by what luck, and whether histories are kept too."""
+    """Which candidates become examples: shares of the unplayed ones, high up in the order of recall (hard) and further down
+    (easy), and of the skipped ones, by what luck, and whether histories are kept too.
+    """
 
     negatives: float
+    easy_negatives: float | None = None  # None: as of the hard ones
+    skip_negatives: float = 1.0
     seed: int
     with_history: bool = False
+
+    def shares(self, judged: "Judged") -> NDArray[np.float64]:
+        """Return the chance of each candidate to be kept [B, N], in the fused order of recall; all that was listened to is."""
+        easy = self.negatives if self.easy_negatives is None else self.easy_negatives
+        share_N = np.where(np.arange(judged.label_BN.shape[1]) < HARD_PLACES, self.negatives, easy)
+        share_BN = np.where(judged.outcome_BNT[..., PLAY] > 0, self.skip_negatives, share_N)
+        return np.where(judged.label_BN, 1.0, share_BN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,7 +250,7 @@ def collect(
     only: Only = "any",
     sampling: Sampling,
 ) -> Examples | None:
-    """Propose for every row, judge, and keep all played, all real skips, and a share of the unplayed candidates.
+    """Propose for every row, judge, and keep all that was listened to, and shares of what was skipped or not played.
 
     Of slates all offers are kept, and no other candidate. The histories come batch by batch, so that memory does not depend on
     how many requests there are; a row whose candidates hold nothing that was played teaches nothing of order and is left out.
@@ -254,23 +267,22 @@ def collect(
         judged = rows.judge(candidates)
         is_candidate_BN = candidates.track_BN != PADDING
         if rows.offered_BN is None:
-            is_kept_BN = judged.label_BN | (judged.outcome_BNT[..., PLAY] > 0)
-            is_kept_BN |= generator.random(is_kept_BN.shape) < sampling.negatives
+            share_BN = sampling.shares(judged)
+            is_kept_BN = generator.random(share_BN.shape) < share_BN
             is_kept_BN &= is_candidate_BN & judged.label_BN.any(axis=1, keepdims=True)
-            sampled = 1.0 / sampling.negatives
         else:
-            is_kept_BN, sampled = is_candidate_BN & np.isfinite(judged.outcome_BNT[..., PLAY]), 1.0
+            is_kept_BN = is_candidate_BN & np.isfinite(judged.outcome_BNT[..., PLAY])
+            share_BN = np.ones(is_kept_BN.shape)
         row_S, slot_S = np.nonzero(is_kept_BN)
         asked_R, request_S = np.unique(row_S, return_inverse=True)
         outcome_ST, label_S = judged.outcome_BNT[row_S, slot_S], judged.label_BN[row_S, slot_S]
-        is_sure_S = label_S | (outcome_ST[:, PLAY] > 0)
         grade_S = judged.grade_BN[row_S, slot_S]
         kept.append(
             Kept(
                 feature_SF=batch.feature_BNF[row_S, slot_S],
                 label_S=label_S,
                 request_S=(request_S + num_requests).astype(np.int32),
-                weight_S=np.where(is_sure_S, 1.0, sampled).astype(np.float32),
+                weight_S=(1.0 / share_BN[row_S, slot_S]).astype(np.float32),
                 track_S=candidates.track_BN[row_S, slot_S],
                 outcome_ST=outcome_ST,
                 grade_S=np.where(np.isfinite(grade_S), grade_S, label_S).astype(np.float32),

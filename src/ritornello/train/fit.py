@@ -152,21 +152,17 @@ def examples_at(
             newest = reach(pipeline, before, window, cut, config.recall, only=WINDOW_TASKS[task])
             reached[task] = [*parts[1 - WINDOWS :], newest]
     found: dict[str, Examples | None] = {}
-
-    def sampling(negatives: float) -> Sampling:
-        with_history = rank.reads_history(config.rank.model)
-        return Sampling(negatives=negatives, seed=config.seed + number, with_history=with_history)
-
+    sampling = Sampling(
+        negatives=config.rank.negatives,
+        easy_negatives=config.rank.easy_negatives,
+        skip_negatives=config.rank.skip_negatives,
+        seed=config.seed + number,
+        with_history=rank.reads_history(config.rank.model),
+    )
     for task, only in WINDOW_TASKS.items():
         if task in tasks:
             found[task] = window_examples(
-                pipeline,
-                before,
-                window,
-                cut,
-                only=only,
-                sampling=sampling(config.rank.negatives),
-                track_ms_T=track_ms_T,
+                pipeline, before, window, cut, only=only, sampling=sampling, track_ms_T=track_ms_T
             )
     if "next" in tasks and number < config.rank.next_cuts:
         found["next"] = next_examples(
@@ -175,12 +171,12 @@ def examples_at(
             cut,
             end,
             plays=config.rank.next_plays // config.rank.next_cuts,
-            sampling=sampling(config.rank.next_negatives),
+            sampling=replace(sampling, negatives=config.rank.next_negatives, easy_negatives=None),
             track_ms_T=track_ms_T,
         )
     if OFFERED in tasks and moment.slates is not None:
         slates = moment.slates.between(cut, end).sample(config.rank.slates // config.rank.cuts, config.seed + number)
-        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling(1.0), track_ms_T=track_ms_T)
+        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling, track_ms_T=track_ms_T)
     return {task: part for task, part in found.items() if part is not None}
 
 
