@@ -135,6 +135,7 @@ def examples(rng: np.random.Generator) -> Examples:
         outcome_ST=np.zeros((number, len(OUTCOMES)), np.float32),
         grade_S=label_S.astype(np.float32),
         position_S=np.full(number, -1, np.int32),
+        propensity_S=np.full(number, np.nan, np.float32),
     )
 
 

@@ -57,13 +57,14 @@ class Sampling:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
     """The label [B, N] of candidates, their outcomes [B, N, T] (NaN: unknown), what their play was worth [B, N] (NaN: none),
-    and their place in a slate (-1: none).
+    their place in a slate (-1: none) and the chance with which they were offered there (NaN: unknown).
     """
 
     label_BN: Bool
     outcome_BNT: Float32
     grade_BN: Float32
     position_BN: Int32
+    propensity_BN: Float32
 
     @classmethod
     def elsewhere(cls, label_BN: Bool, told_BNU: Float32) -> "Judged":
@@ -73,6 +74,7 @@ class Judged:
             outcome_BNT=told_BNU[..., :-1],
             grade_BN=told_BNU[..., -1],
             position_BN=np.full(label_BN.shape, -1, np.int32),
+            propensity_BN=np.full(label_BN.shape, np.nan, np.float32),
         )
 
 
@@ -217,6 +219,7 @@ def offered_examples(
             outcome_BNT=np.where(is_offer_BN[:, :, None], outcome_BNT, np.nan).astype(np.float32),
             grade_BN=spread(grade_QN, np.nan).astype(np.float32),
             position_BN=spread(slates.position_QN, -1).astype(np.int32),
+            propensity_BN=spread(slates.propensity_QN, np.nan).astype(np.float32),
         )
 
     asked = (
@@ -287,6 +290,7 @@ def collect(
                 outcome_ST=outcome_ST,
                 grade_S=np.where(np.isfinite(grade_S), grade_S, label_S).astype(np.float32),
                 position_S=judged.position_BN[row_S, slot_S],
+                propensity_S=judged.propensity_BN[row_S, slot_S],
             )
         )
         if sampling.with_history:
@@ -319,6 +323,7 @@ class Kept:
     outcome_ST: Float32
     grade_S: Float32
     position_S: Int32
+    propensity_S: Float32
 
 
 def stack(parts: list[Examples]) -> Examples:
