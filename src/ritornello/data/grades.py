@@ -30,7 +30,7 @@ def grades_of_plays(sequences: Sequences, track_ms_T: Float32) -> Float32:
     """
     ratio_E = np.asarray(sequences.play_ratio_E)
     track_E = np.asarray(sequences.track_E)
-    track_ms_E = track_ms_T[np.where(track_E < len(track_ms_T), track_E, PADDING)]
+    track_ms_E = track_ms_T[np.where(track_E < len(track_ms_T), track_E, PADDING)].astype(np.float64)
     grade_E = grade(ratio_E, ratio_E * track_ms_E, is_passive(sequences))
     play_E = plays_acted_on(sequences)
     is_endorsement_E = np.isin(sequences.action_E, ENDORSED) & (play_E >= 0)
@@ -38,7 +38,7 @@ def grades_of_plays(sequences: Sequences, track_ms_T: Float32) -> Float32:
     return np.where(sequences.action_E == Action.PLAY, grade_E, np.nan).astype(np.float32)
 
 
-def grade(play_ratio_E: Float32, played_ms_E: NDArray[np.floating], is_passive_E: Bool) -> Float32:
+def grade(play_ratio_E: Float32, played_ms_E: NDArray[np.float64], is_passive_E: Bool) -> Float32:
     """Return what plays are worth by how far they got; seconds may be unknown (NaN).
 
     Half of a song of three minutes and of one of ten, a minute of the latter, ten seconds, a whole song, the same in passing,
@@ -69,4 +69,4 @@ def is_passive(sequences: Sequences) -> Bool:
     end_R = np.r_[start_R[1:], len(sequences)][: len(start_R)] - 1
     at_E = np.asarray(sequences.at_E)
     is_long_R = at_E[end_R] - at_E[start_R] >= QUIET_MS
-    return np.repeat(is_long_R, end_R - start_R + 1) & is_still_E
+    return np.asarray(np.repeat(is_long_R, end_R - start_R + 1) & is_still_E)

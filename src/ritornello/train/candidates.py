@@ -117,7 +117,7 @@ def window_examples(
 
 def told_of_plays(sequences: Sequences, track_ms_T: Float32) -> Float32:
     """Return the outcomes of every event that is a play, and its grade behind them [E, U: T + 1]."""
-    return np.c_[outcomes_of_plays(sequences), grades_of_plays(sequences, track_ms_T)]
+    return np.column_stack([outcomes_of_plays(sequences), grades_of_plays(sequences, track_ms_T)])
 
 
 def look_up(pair_BN: Int64, pair_P: Int64, told_PU: Float32) -> Float32:
