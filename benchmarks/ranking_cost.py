@@ -133,7 +133,9 @@ def examples(rng: np.random.Generator) -> Examples:
         feature_names=tuple(f"feature_{place}" for place in range(FEATURES)),
         track_S=np.ones(number, np.int32),
         outcome_ST=np.zeros((number, len(OUTCOMES)), np.float32),
+        grade_S=label_S.astype(np.float32),
         position_S=np.full(number, -1, np.int32),
+        propensity_S=np.full(number, np.nan, np.float32),
     )
 
 

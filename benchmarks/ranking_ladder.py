@@ -96,7 +96,9 @@ def examples_of(prepared: Prepared, config: Config) -> tuple[Examples, Examples]
         onto = pipeline.spaces
         slates = prepared.slates.between(cut, cut + WINDOW_DAYS * ONE_DAY_MS)
         sampling = Sampling(negatives=1.0, seed=0, with_history=True)
-        part = offered_examples(pipeline, prepared.sequences, slates, sampling=sampling)
+        part = offered_examples(
+            pipeline, prepared.sequences, slates, sampling=sampling, track_ms_T=prepared.knowledge.track_ms_T
+        )
         assert part is not None, "the log has slates in every window"
         parts.append(part)
     return stack(parts[:-1]), parts[-1]

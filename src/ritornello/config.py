@@ -41,9 +41,11 @@ class RecallConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the rankers learn: from candidates of `cuts` earlier moments, and what was played in `window_days` after each.
 
-    `negatives` is the share of unplayed candidates that is kept; `next_plays` how many plays the live ranker learns from,
-    `slates` how many logged slates the ranker of offers does, where the log has impressions. `scenes` tells what the log calls
-    scenes that it does not know by their own name.
+    Of candidates that were not listened to, shares are kept, and what is kept weighs the more for it: `negatives` of those that
+    recall puts among its first hundred, `easy_negatives` of those further down, `skip_negatives` of those that were played and
+    skipped; the live ranker keeps `next_negatives` of all that was not played. `next_plays` is how many plays it learns from,
+    `slates` how many logged slates the ranker of offers does, where the log has impressions. `scenes`
+    tells what the log calls scenes that it does not know by their own name.
     """
 
     model: str = "trees"
@@ -51,6 +53,8 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cuts: FromZero = 10
     window_days: Annotated[float, msgspec.Meta(gt=0, le=36_500)] = 14.0
     negatives: Share = 0.15
+    easy_negatives: Share = 0.15
+    skip_negatives: Share = 1.0
     next_plays: FromOne = 8000
     next_cuts: FromZero = 2
     next_negatives: Share = 0.05

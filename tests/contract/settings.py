@@ -32,6 +32,7 @@ SPECIAL: dict[tuple[str, str], list[object]] = {
     ("network", "utility"): [{"play": 1.0, "finish": 0.5}],
     ("network", "held_out"): [2],
     ("network", "balance"): ["learned"],
+    ("network", "propensity"): [5.0],
     ("multipath", "fusion"): ["gate"],
 }
 

@@ -90,13 +90,22 @@ def planted() -> Planted:
 
 @cache
 def told() -> Examples:
-    """Return the examples of the window as if they had been shown in slates of six, and played to one tenth, two, three, ..."""
+    """Return the examples of the window as if they had been shown in slates of six, by chances of one half, one third, ..., and
+    played to one tenth, two, three, ...
+    """
     examples = planted().examples
     number_S = np.arange(len(examples.label_S))
     position_S = (number_S - np.searchsorted(examples.request_S, examples.request_S)) % 6
     outcome_ST = examples.outcome_ST.copy()
     outcome_ST[:, SHARE] = np.where(examples.label_S, number_S % 11 / 10, np.nan)
-    return replace(examples, position_S=position_S.astype(np.int32), outcome_ST=outcome_ST)
+    grade_S = np.nan_to_num(outcome_ST[:, SHARE]).astype(np.float32)
+    return replace(
+        examples,
+        position_S=position_S.astype(np.int32),
+        propensity_S=(1.0 / (2.0 + number_S % 5)).astype(np.float32),
+        outcome_ST=outcome_ST,
+        grade_S=grade_S,
+    )
 
 
 @cache
@@ -123,7 +132,9 @@ def invented(seed: int = 3) -> Examples:
         feature_names=tuple(f"feature_{number}" for number in range(NUM_FEATURES)),
         track_S=np.arange(1, len(label_S) + 1, dtype=np.int32),
         outcome_ST=outcome_ST,
+        grade_S=label_S.astype(np.float32),
         position_S=np.full(len(label_S), -1, np.int32),
+        propensity_S=np.full(len(label_S), np.nan, np.float32),
         requests=Requests(
             user_Q=np.arange(NUM_REQUESTS, dtype=np.int32),
             behaviour=behaviour_of(no_history(NUM_REQUESTS)),

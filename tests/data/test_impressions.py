@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from ritornello.data.impressions import MOST_SCENES, WIDTH, Slates, lay_out, offer_outcomes
+from ritornello.data.impressions import MOST_SCENES, WIDTH, Slates, answers, lay_out, offer_outcomes
 from ritornello.data.outcomes import OUTCOMES
 from ritornello.data.sequence import from_events
 from ritornello.schema import (
@@ -127,7 +127,8 @@ def test_a_play_within_half_an_hour_answers_an_offer():
     )
     at = START + 100 * minute
     offers = [(1, "a", at, track, track, None) for track in (3, 5, 6, 7, 8, 9)]
-    outcome_QNT = offer_outcomes(sequences, laid_out(*offers, (2, "b", at, 3, 0, None)))
+    slates = laid_out(*offers, (2, "b", at, 3, 0, None))
+    outcome_QNT = offer_outcomes(sequences, slates, answers(sequences, slates))
     assert outcome_QNT.shape == (2, 6, len(OUTCOMES))
     of = {name: outcome_QNT[..., place] for place, name in enumerate(OUTCOMES)}
     # the padding behind the one offer of the second slate is unknown

@@ -58,7 +58,9 @@ def examples(seed: int = 0) -> Examples:
         feature_names=("own_listens", "user_listens", "hour"),
         track_S=rng.integers(1, NUM_TRACKS + 1, size).astype(np.int32),
         outcome_ST=outcome_ST,
+        grade_S=label_S.astype(np.float32),
         position_S=np.tile(np.arange(NUM_CANDIDATES, dtype=np.int32), NUM_REQUESTS),
+        propensity_S=np.full(size, np.nan, np.float32),
         requests=Requests(
             user_Q=user_Q,
             behaviour=behaviour_of(history),
@@ -125,6 +127,41 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(ranker, tmp_path, 
         assert torch.equal(value, resumed.module.state_dict()[name]), name
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3, "no epoch was run twice"
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_offers_that_were_made_seldom_move_the_estimate_towards_what_an_even_policy_would_see():
+    """Two tracks in eight are good, and were shown with a third of the chance of the others; nothing else tells them apart."""
+    of = examples()
+    assert of.requests is not None
+    spaces_K = tuple(replace(spaces, place_TD=np.zeros_like(spaces.place_TD)) for spaces in of.requests.spaces_K)
+    is_good_S = np.arange(len(of.label_S)) % NUM_CANDIDATES < 2
+    outcome_ST = of.outcome_ST.copy()
+    outcome_ST[:, PLAY] = is_good_S
+    logged = replace(
+        of,
+        feature_SF=np.zeros_like(of.feature_SF),
+        label_S=is_good_S,
+        outcome_ST=outcome_ST,
+        weight_S=np.ones_like(of.weight_S),
+        propensity_S=np.where(is_good_S, 0.05, 0.15).astype(np.float32),
+        requests=replace(of.requests, spaces_K=spaces_K),
+    )
+    alone = {
+        "order": 0.0,
+        "chain": 1.0,
+        "links": ("play",),
+        "position": False,
+        "dropout": 0.0,
+        "unplayed": NUM_CANDIDATES,
+    }
+
+    def p_play(clip: float) -> float:
+        fitted = train(logged, epochs=60, learning_rate=1e-2, propensity=clip, **alone)
+        return float(expit(fitted.expected_BNH[..., 1 + PLAY]).mean())
+
+    assert p_play(1.0) == pytest.approx(2 / 8, abs=0.04), "what was seen"
+    assert p_play(10.0) == pytest.approx(2 * 3 / (2 * 3 + 6), abs=0.06), "what is true"
+    assert p_play(1.5) == pytest.approx(2 * 1.5 / (2 * 1.5 + 6), abs=0.05), "clipped to half as much again"
 
 
 def reader(of: Examples) -> Reader:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ritornello import rank
 from ritornello.data.outcomes import OUTCOMES
 from ritornello.rank.network import chances, check_parity
 
@@ -38,3 +39,9 @@ def test_a_graph_that_answers_otherwise_is_refused():
         check_parity(answer + np.float32(0.5), answer)
     with pytest.raises(ValueError, match="is nan away"):
         check_parity(answer * np.float32(np.nan), answer)
+
+
+@pytest.mark.parametrize("clip", [0.5, 0.0, float("nan"), float("inf")])
+def test_a_clip_of_propensities_below_1_is_refused(clip):
+    with pytest.raises(ValueError, match=r"propensity: found .*; allowed are numbers from 1 on"):
+        rank.make("mean_pool", {"propensity": clip})

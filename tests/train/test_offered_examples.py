@@ -48,7 +48,7 @@ def slates(world, moment) -> Slates:
         track_QN=track_QN.astype(np.int32),
         at_QN=np.full((2, 3), moment),
         position_QN=np.array([[4, 0, 1], [2, 7, 3]], np.int32),
-        propensity_QN=np.full((2, 3), np.nan, np.float32),
+        propensity_QN=np.array([[0.1, 0.2, 0.3], [0.4, np.nan, 0.6]], np.float32),
         scenes=("home", "radio"),
     )
 
@@ -79,16 +79,18 @@ def calm(world, described_by, slates, moment) -> Examples:
 
 def test_every_offer_is_an_example_and_nothing_else(world, calm):
     expected = {
-        (0, world.drifted_to[0]): (False, 4),
-        (0, world.drifted_to[1]): (True, 0),
-        (1, world.favourite_track): (False, 2),
-        (1, world.popular_track): (False, 7),
+        (0, world.drifted_to[0]): (False, 4, 0.1),
+        (0, world.drifted_to[1]): (True, 0, 0.2),
+        (1, world.favourite_track): (False, 2, 0.4),
+        (1, world.popular_track): (False, 7, -1.0),  # by an unknown chance
     }
     keys = zip(calm.request_S.tolist(), calm.track_S.tolist(), strict=True)
-    values = zip(calm.label_S.tolist(), calm.position_S.tolist(), strict=True)
+    propensities = np.nan_to_num(calm.propensity_S.astype(float), nan=-1.0).round(3).tolist()
+    values = zip(calm.label_S.tolist(), calm.position_S.tolist(), propensities, strict=True)
     assert dict(zip(keys, values, strict=True)) == expected
     assert (calm.weight_S == 1.0).all(), "no offer is a sample of others"
     np.testing.assert_array_equal(calm.outcome_ST[:, PLAY], calm.label_S)
+    np.testing.assert_array_equal(calm.grade_S, calm.label_S)  # the one play was a whole one
     assert calm.requests is not None
     assert calm.requests.user_Q.tolist() == [world.drifted_user, world.favourite_user]
 
@@ -104,7 +106,7 @@ def test_what_comes_at_or_after_the_moment_of_a_slate_tells_nothing(world, descr
     noisy = offered_examples(described_by, log(world, moment, noise), slates, sampling=SAMPLING)
     assert noisy is not None and noisy.requests is not None and calm.requests is not None
     assert not np.array_equal(noisy.label_S, calm.label_S)
-    for name in ("track_S", "request_S", "position_S", "feature_SF"):
+    for name in ("track_S", "request_S", "position_S", "propensity_S", "feature_SF"):
         np.testing.assert_array_equal(getattr(noisy, name), getattr(calm, name))
     for domain in DOMAINS:
         for part in fields(Domain):

@@ -184,10 +184,10 @@ def numbered(scene_I: pl.Series, scenes: tuple[str, ...]) -> pl.Series:
     return scene_I.replace_strict(number, default=0, return_dtype=pl.Int8)
 
 
-def offer_outcomes(sequences: Sequences, slates: Slates) -> Float32:
-    """Return what became of each offer [Q, N, T]: the outcomes of its play where it was played, NaN in the padding.
+def answers(sequences: Sequences, slates: Slates) -> Int64:
+    """Return the event that is the play of each offer [Q, N], -1 where it was not played.
 
-    Its play is the first of the track by that user within half an hour after the offer.
+    It is the first play of the track by that user within half an hour after the offer.
     """
     play_E = np.flatnonzero(sequences.action_E == Action.PLAY)
     row_I, place_I = np.nonzero(slates.track_QN != PADDING)
@@ -217,8 +217,15 @@ def offer_outcomes(sequences: Sequences, slates: Slates) -> Float32:
         check_sortedness=False,
     )
     answered = answered.drop_nulls("event")
+    event_QN = np.full(slates.track_QN.shape, -1, np.int64)
+    event_QN[answered["row"].to_numpy(), answered["place"].to_numpy()] = answered["event"].to_numpy()
+    return event_QN
+
+
+def offer_outcomes(sequences: Sequences, slates: Slates, event_QN: Int64) -> Float32:
+    """Return what became of each offer [Q, N, T]: the outcomes of its play where it was played, NaN in the padding."""
     outcome_QNT = np.full((*slates.track_QN.shape, len(OUTCOMES)), np.nan, np.float32)
-    outcome_QNT[row_I, place_I, PLAY] = 0.0
-    event_A = answered["event"].to_numpy()
-    outcome_QNT[answered["row"].to_numpy(), answered["place"].to_numpy()] = outcomes_of_plays(sequences)[event_A]
+    outcome_QNT[slates.track_QN != PADDING, PLAY] = 0.0
+    is_played_QN = event_QN >= 0
+    outcome_QNT[is_played_QN] = outcomes_of_plays(sequences)[event_QN[is_played_QN]]
     return outcome_QNT

@@ -13,14 +13,17 @@ import polars as pl
 from ritornello.contracts import Float32, Int32, Int64
 from ritornello.data import ids
 from ritornello.data.graph import Graph
-from ritornello.schema import ALBUM_ID, APPEARED_AT, ARTIST_ID, GENRE
+from ritornello.schema import ALBUM_ID, APPEARED_AT, ARTIST_ID, GENRE, TRACK_MS
 
 NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Knowledge:
-    """Row t describes track t, 0 = unknown (row 0 is PADDING); `given_TV` is of width 0 where no vectors were given."""
+    """Row t describes track t, 0 = unknown (row 0 is PADDING); `given_TV` is of width 0 where no vectors were given.
+
+    `track_ms_T` holds lengths, NaN where the catalogue does not tell them.
+    """
 
     artist_T: Int32
     album_T: Int32
@@ -28,6 +31,7 @@ class Knowledge:
     appeared_at_T: Int64
     given_TV: Float32
     graph: Graph = field(default_factory=Graph)
+    track_ms_T: Float32 = field(default_factory=lambda: np.full(1, np.nan, np.float32))
 
     @property
     def num_tracks(self) -> int:
@@ -46,6 +50,7 @@ class Knowledge:
             appeared_at_T=self.appeared_at_T[:size],
             given_TV=self.given_TV[:size],
             graph=self.graph.before(at, size - 1),
+            track_ms_T=self.track_ms_T[:size],
         )
 
 
@@ -57,4 +62,5 @@ def of_tracks(tracks: pl.DataFrame) -> Knowledge:
         genre_T=ids.number_values(tracks[GENRE]),
         appeared_at_T=np.r_[np.iinfo(np.int64).min, tracks[APPEARED_AT].fill_null(NEVER).to_numpy()].astype(np.int64),
         given_TV=np.zeros((len(tracks) + 1, 0), np.float32),
+        track_ms_T=np.r_[np.nan, tracks[TRACK_MS].cast(pl.Float32).fill_null(np.nan).to_numpy()].astype(np.float32),
     )

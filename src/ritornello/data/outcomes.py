@@ -6,7 +6,7 @@ An act on a track belongs to the latest play of that track in the same session. 
 import numpy as np
 from numpy.typing import NDArray
 
-from ritornello.contracts import Bool, Float32, Int64
+from ritornello.contracts import Float32, Int64
 from ritornello.data.labels import is_finish, is_skip
 from ritornello.data.sequence import Sequences
 from ritornello.schema import Action
@@ -44,22 +44,6 @@ def outcomes_of_plays(sequences: Sequences) -> Float32:
             outcome_ET[play_E[is_act_E & (play_E >= 0)], column] = 1.0
     outcome_ET[~is_play_E] = np.nan
     return outcome_ET
-
-
-def graded(label_S: Bool, outcome_ST: Float32) -> Float32:
-    """Return what each candidate came to [S]: its listened share if played, 0 for a skip, 1 with a like or an addition.
-
-    A play whose share is unknown is worth 1, as a plain label has it.
-
-    >>> played, skipped, liked = [1, 1, 0, 0, 0, 0.7], [1, 0, 0, 0, 1, 0.1], [1, 1, 1, 0, 0, 0.6]
-    >>> outcome = np.array([played, skipped, liked, [1] + 5 * [np.nan]], np.float32)
-    >>> graded(np.ones(4, bool), outcome).astype(float).round(1).tolist()
-    [0.7, 0.0, 1.0, 1.0]
-    """
-    share_S = np.where(np.isfinite(outcome_ST[:, SHARE]), outcome_ST[:, SHARE], 1.0)
-    is_loved_S = (outcome_ST[:, [LIKE, ADD]] > 0).any(axis=1)
-    grade_S = np.where(is_loved_S, 1.0, np.where(outcome_ST[:, SKIP] > 0, 0.0, share_S))
-    return np.where(label_S, grade_S, 0.0).astype(np.float32)
 
 
 def plays_acted_on(sequences: Sequences) -> Int64:

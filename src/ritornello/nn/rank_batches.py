@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ritornello.contracts import Bool
-from ritornello.data.outcomes import PLAY, graded
+from ritornello.data.outcomes import PLAY
+from ritornello.data.propensity import inverse_propensity
 from ritornello.data.rank_inputs import Arrays, inputs_of
 from ritornello.data.scaling import Bins, Scaling
 from ritornello.schema import PADDING
@@ -24,12 +25,13 @@ if TYPE_CHECKING:  # what learns lives above
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RankingBatch:
-    """Some requests with their candidates, padded at the end."""
+    """Some requests with their candidates, padded at the end; `rarity_BN` is what offers weigh by their propensity."""
 
     inputs: dict[str, Tensor]
     label_BN: Tensor
     outcome_BNT: Tensor
     weight_BN: Tensor
+    rarity_BN: Tensor
     position_BN: Tensor
     is_candidate_BN: Tensor
 
@@ -49,15 +51,21 @@ class Reader:
     """Examples by request, as batches."""
 
     def __init__(
-        self, examples: "Examples", scaling: Scaling, bins: Bins, least: int, *, is_graded: bool = False
+        self,
+        examples: "Examples",
+        scaling: Scaling,
+        bins: Bins,
+        least: int,
+        *,
+        is_graded: bool = False,
+        propensity: float = 1.0,
     ) -> None:
         assert examples.requests is not None, "examples for a sequence ranker keep the histories"
         self.examples, self.requests = examples, examples.requests
         self.scaling, self.bins, self.least = scaling, bins, least
         self.start_Q = np.searchsorted(examples.request_S, np.arange(len(self.requests) + 1))
-        self.grade_S = examples.label_S.astype(np.float32)
-        if is_graded:
-            self.grade_S = graded(examples.label_S, examples.outcome_ST)
+        self.gain_S = examples.grade_S if is_graded else examples.label_S.astype(np.float32)
+        self.rarity_S = inverse_propensity(examples.propensity_S, propensity)
         self.is_sure_S = examples.label_S | (examples.outcome_ST[:, PLAY] > 0) | (examples.weight_S == 1.0)
 
     def batch(self, request_B: NDArray[np.int64], chosen_S: Bool) -> RankingBatch:
@@ -83,9 +91,10 @@ class Reader:
         outcome_BNT = np.where(is_candidate_BN[:, :, None], examples.outcome_ST[place_BN], np.nan)
         return RankingBatch(
             inputs=as_tensors(arrays),
-            label_BN=torch.from_numpy(self.grade_S[place_BN] * is_candidate_BN),
+            label_BN=torch.from_numpy(self.gain_S[place_BN] * is_candidate_BN),
             outcome_BNT=torch.from_numpy(outcome_BNT.astype(np.float32)),
             weight_BN=torch.from_numpy((examples.weight_S[place_BN] * is_candidate_BN).astype(np.float32)),
+            rarity_BN=torch.from_numpy(self.rarity_S[place_BN] * is_candidate_BN),
             position_BN=torch.from_numpy(examples.position_S[place_BN].astype(np.int64)),
             is_candidate_BN=torch.from_numpy(is_candidate_BN),
         )

@@ -54,7 +54,7 @@ def fit(examples: "Examples", config: "NetworkConfig", architecture: str, *, lea
     scaling = Scaling.fit(examples.feature_SF)
     is_context_F = [name.startswith(CONTEXT) for name in examples.feature_names]
     bins = Bins.fit(examples.feature_SF, np.flatnonzero(is_context_F))
-    reader = Reader(examples, scaling, bins, least_events, is_graded=config.graded)
+    reader = Reader(examples, scaling, bins, least_events, is_graded=config.graded, propensity=config.propensity)
     shape = shape_of(examples, len(bins.column_C))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -149,7 +149,7 @@ def optimise(
         if has_positions:
             logit_BNH = with_position(logit_BNH, batch.position_BN, module.get_submodule("position"))
         loss = config.order * order_loss(logit_BNH[..., ORDER], batch.label_BN, batch.is_candidate_BN)
-        loss_T = balance(is_link_T * link_losses(logit_BNH, batch.outcome_BNT, batch.weight_BN))
+        loss_T = balance(is_link_T * link_losses(logit_BNH, batch.outcome_BNT, batch.weight_BN * batch.rarity_BN))
         loss = loss + config.chain * loss_T.sum()
         return torch.as_tensor(loss + AUXILIARY * module.auxiliary(batch.inputs))  # type: ignore[operator]
 

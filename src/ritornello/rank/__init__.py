@@ -36,7 +36,9 @@ class Examples:
     """Labelled candidates; rows of one request share `request_S` and lie together. `weight_S` makes up for sampling.
 
     `outcome_ST` holds what became of the candidates, link by link of the chain (see data/outcomes.py), NaN where unknown;
-    `position_S` the place in the slate where it was one, -1 where not. `requests` is there for rankers that read history.
+    `grade_S` what their play was worth (see data/grades.py), 0 without one; `position_S` the place in the slate where it was
+    one, -1 where not, and `propensity_S` the chance with which it was offered, NaN where unknown. `requests` is there for
+    rankers that read history.
     """
 
     feature_SF: Float32
@@ -46,7 +48,9 @@ class Examples:
     feature_names: tuple[str, ...]
     track_S: Int32
     outcome_ST: Float32
+    grade_S: Float32
     position_S: Int32
+    propensity_S: Float32
     requests: Requests | None = None
 
 

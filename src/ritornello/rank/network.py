@@ -34,7 +34,9 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings that all networks share.
 
     The loss is `order` times that of the order plus `chain` times those of the `links`; with `balance = "learned"` each link
-    has a weight that is learned. `graded`: the order is learned from listened shares, not from plays alone.
+    has a weight that is learned. `graded`: the order is learned from what plays were worth (see data/grades.py), not from plays
+    alone. `propensity`: for the links a logged offer weighs by one over its chance, at most so many times more or less than the
+    median offer (1: all alike; see data/propensity.py).
     """
 
     width: int = 32
@@ -51,6 +53,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     balance: str = "fixed"
     graded: bool = False
     position: bool = True
+    propensity: float = 1.0
     held_out: int = 0
     utility: dict[str, float] = msgspec.field(default_factory=dict)
     seed: int = 1
@@ -68,6 +71,8 @@ class Network:
         check_names("utility", config.utility, OUTCOMES)
         check_names("links", config.links, OUTCOMES)
         check_names("balance", [config.balance], ("fixed", "learned"))
+        if not 1.0 <= config.propensity < np.inf:
+            raise ValueError(f"propensity: found {config.propensity:g}; allowed are numbers from 1 on")
         self.config = config
         self.model: Model | None = None
         self.scaling: Scaling | None = None

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from ritornello.contracts import Bool, Candidates, Float32, History, Int8, Int32, Int64, Only
 from ritornello.data import features, split
 from ritornello.data.behaviour import Behaviour, behaviour_of, stack_behaviour
-from ritornello.data.impressions import Slates, offer_outcomes
+from ritornello.data.grades import NO_LENGTHS, grades_of_plays
+from ritornello.data.impressions import Slates, answers, offer_outcomes
 from ritornello.data.labels import is_listen
 from ritornello.data.outcomes import PLAY, merge_outcomes, outcomes_of_plays
 from ritornello.data.sequence import Sequences, before_plays, encode, listens
 from ritornello.pipeline import BATCH, Pipeline
 from ritornello.rank import Examples, Requests
 from ritornello.schema import ONE_DAY_MS, PADDING, Action
+
+HARD_PLACES = 100  # of the order of recall: a ranker decides among these what is seen
 
 
 def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float) -> list[int]:
@@ -33,20 +36,46 @@ def choose_cuts(sequences: Sequences, at: int, *, cuts: int, window_days: float)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """Which candidates become examples: the share of the unplayed ones, by what luck, and whether histories are kept too."""
+    """Which candidates become examples: shares of the unplayed ones, high up in the order of recall (hard) and further down
+    (easy), and of the skipped ones, by what luck, and whether histories are kept too.
+    """
 
     negatives: float
+    easy_negatives: float | None = None  # None: as of the hard ones
+    skip_negatives: float = 1.0
     seed: int
     with_history: bool = False
+
+    def shares(self, judged: "Judged") -> NDArray[np.float64]:
+        """Return the chance of each candidate to be kept [B, N], in the fused order of recall; all that was listened to is."""
+        easy = self.negatives if self.easy_negatives is None else self.easy_negatives
+        share_N = np.where(np.arange(judged.label_BN.shape[1]) < HARD_PLACES, self.negatives, easy)
+        share_BN = np.where(judged.outcome_BNT[..., PLAY] > 0, self.skip_negatives, share_N)
+        return np.where(judged.label_BN, 1.0, share_BN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The label [B, N] of candidates, their outcomes [B, N, T] (NaN: unknown), and their place in a slate (-1: none)."""
+    """The label [B, N] of candidates, their outcomes [B, N, T] (NaN: unknown), what their play was worth [B, N] (NaN: none),
+    their place in a slate (-1: none) and the chance with which they were offered there (NaN: unknown).
+    """
 
     label_BN: Bool
     outcome_BNT: Float32
+    grade_BN: Float32
     position_BN: Int32
+    propensity_BN: Float32
+
+    @classmethod
+    def elsewhere(cls, label_BN: Bool, told_BNU: Float32) -> "Judged":
+        """Judge candidates of no slate by their outcomes with the grade behind them."""
+        return cls(
+            label_BN=label_BN,
+            outcome_BNT=told_BNU[..., :-1],
+            grade_BN=told_BNU[..., -1],
+            position_BN=np.full(label_BN.shape, -1, np.int32),
+            propensity_BN=np.full(label_BN.shape, np.nan, np.float32),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +100,7 @@ def window_examples(
     *,
     only: Only = "any",
     sampling: Sampling,
+    track_ms_T: Float32 = NO_LENGTHS,
 ) -> Examples | None:
     """Return candidates at `cut` for everybody who listens in the window, labelled by what they listen to; None without any.
 
@@ -80,29 +110,30 @@ def window_examples(
     size = np.int64(window.num_tracks + 1)
     is_play_E = window.action_E == Action.PLAY
     pair_P, group_E = np.unique(window.user_E[is_play_E] * size + window.track_E[is_play_E], return_inverse=True)
-    outcome_PT = merge_outcomes(outcomes_of_plays(window)[is_play_E], group_E, len(pair_P))
+    told_PU = merge_outcomes(told_of_plays(window, track_ms_T)[is_play_E], group_E, len(pair_P))
 
     def judge(rows: History, candidates: Candidates) -> Judged:
         pair_BN = rows.user_B[:, None] * size + candidates.track_BN
-        return Judged(
-            label_BN=np.isin(pair_BN, played),
-            outcome_BNT=look_up(pair_BN, pair_P, outcome_PT),
-            position_BN=np.full(pair_BN.shape, -1, np.int32),
-        )
+        return Judged.elsewhere(np.isin(pair_BN, played), look_up(pair_BN, pair_P, told_PU))
 
     asked = (Asked(history=rows, judge=partial(judge, rows)) for rows in histories_at(known, user_B, cut))
     return collect(pipeline, asked, only=only, sampling=sampling)
 
 
-def look_up(pair_BN: Int64, pair_P: Int64, outcome_PT: Float32) -> Float32:
-    """Return the outcomes of pairs [B, N, T]; what was not played has no other outcome than that."""
-    outcome_BNT = np.full((*pair_BN.shape, outcome_PT.shape[1]), np.nan, np.float32)
-    outcome_BNT[..., PLAY] = 0.0
+def told_of_plays(sequences: Sequences, track_ms_T: Float32) -> Float32:
+    """Return the outcomes of every event that is a play, and its grade behind them [E, U: T + 1]."""
+    return np.column_stack([outcomes_of_plays(sequences), grades_of_plays(sequences, track_ms_T)])
+
+
+def look_up(pair_BN: Int64, pair_P: Int64, told_PU: Float32) -> Float32:
+    """Return what is told of pairs [B, N, U]; what was not played has no other outcome than that."""
+    told_BNU = np.full((*pair_BN.shape, told_PU.shape[1]), np.nan, np.float32)
+    told_BNU[..., PLAY] = 0.0
     if len(pair_P):
         place_BN = np.minimum(np.searchsorted(pair_P, pair_BN), len(pair_P) - 1)
         is_found_BN = pair_P[place_BN] == pair_BN
-        outcome_BNT[is_found_BN] = outcome_PT[place_BN[is_found_BN]]
-    return outcome_BNT
+        told_BNU[is_found_BN] = told_PU[place_BN[is_found_BN]]
+    return told_BNU
 
 
 def listened_after(known: Sequences, window: Sequences) -> tuple[NDArray[np.int32], Int64]:
@@ -123,7 +154,14 @@ def histories_at(known: Sequences, user_B: NDArray[np.int32], cut: int) -> Itera
 
 
 def next_examples(
-    pipeline: Pipeline, sequences: Sequences, cut: int, end: int, *, plays: int, sampling: Sampling
+    pipeline: Pipeline,
+    sequences: Sequences,
+    cut: int,
+    end: int,
+    *,
+    plays: int,
+    sampling: Sampling,
+    track_ms_T: Float32 = NO_LENGTHS,
 ) -> Examples | None:
     """Return candidates before single plays in [cut, end), labelled by the track that was played; None without any.
 
@@ -135,19 +173,15 @@ def next_examples(
         chosen_R = np.sort(generator.choice(len(event_R), plays, replace=False))
         event_R, user_R, as_of_R = event_R[chosen_R], user_R[chosen_R], as_of_R[chosen_R]
     end_R = before_plays(sequences, event_R)
-    track_R, outcome_RT = sequences.track_E[event_R], outcomes_of_plays(sequences)[event_R]
+    track_R, told_RU = sequences.track_E[event_R], told_of_plays(sequences, track_ms_T)[event_R]
 
     def judge(part: slice, candidates: Candidates) -> Judged:
         is_target_BN = np.asarray(candidates.track_BN == track_R[part, None])
-        outcome_BNT = np.full((*is_target_BN.shape, outcome_RT.shape[1]), np.nan, np.float32)
-        outcome_BNT[..., PLAY] = 0.0
+        told_BNU = np.full((*is_target_BN.shape, told_RU.shape[1]), np.nan, np.float32)
+        told_BNU[..., PLAY] = 0.0
         row_P, slot_P = np.nonzero(is_target_BN)
-        outcome_BNT[row_P, slot_P] = outcome_RT[part][row_P]
-        return Judged(
-            label_BN=is_target_BN,
-            outcome_BNT=outcome_BNT,
-            position_BN=np.full(is_target_BN.shape, -1, np.int32),
-        )
+        told_BNU[row_P, slot_P] = told_RU[part][row_P]
+        return Judged.elsewhere(is_target_BN, told_BNU)
 
     asked = (
         Asked(history=encode(sequences, user_R[part], as_of_R[part], end_B=end_R[part]), judge=partial(judge, part))
@@ -157,13 +191,20 @@ def next_examples(
 
 
 def offered_examples(
-    pipeline: Pipeline, sequences: Sequences, slates: Slates, *, sampling: Sampling
+    pipeline: Pipeline,
+    sequences: Sequences,
+    slates: Slates,
+    *,
+    sampling: Sampling,
+    track_ms_T: Float32 = NO_LENGTHS,
 ) -> Examples | None:
     """Return the offers of logged slates, described as of the moment of each slate, with what became of them; None without any.
 
     A slate in which nothing was played stays: what is passed over tells as much.
     """
-    outcome_QNT = offer_outcomes(sequences, slates)
+    event_QN = answers(sequences, slates)
+    outcome_QNT = offer_outcomes(sequences, slates, event_QN)
+    grade_QN = np.where(event_QN >= 0, grades_of_plays(sequences, track_ms_T)[event_QN], np.nan)
     # what came out after the pipeline was fitted cannot be described by it
     track_QN = np.where(slates.track_QN < len(pipeline.stats.value_TF), slates.track_QN, PADDING).astype(np.int32)
 
@@ -172,12 +213,18 @@ def offered_examples(
         same_BNS = candidates.track_BN[:, :, None] == track_QN[part, None, :]
         same_BNS &= (candidates.track_BN != PADDING)[:, :, None]
         place_BN = np.where(same_BNS.any(axis=2), same_BNS.argmax(axis=2), -1)
-        outcome_BNT = np.take_along_axis(outcome_QNT[part], np.maximum(place_BN, 0)[:, :, None], axis=1)
-        position_BN = np.take_along_axis(slates.position_QN[part], np.maximum(place_BN, 0), axis=1)
+        is_offer_BN, place_BN = place_BN >= 0, np.maximum(place_BN, 0)
+        outcome_BNT = np.take_along_axis(outcome_QNT[part], place_BN[:, :, None], axis=1)
+
+        def spread(value_QN: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+            return np.where(is_offer_BN, np.take_along_axis(value_QN[part], place_BN, axis=1), fill)
+
         return Judged(
-            label_BN=(place_BN >= 0) & (outcome_BNT[..., PLAY] > 0),
-            outcome_BNT=np.where((place_BN >= 0)[:, :, None], outcome_BNT, np.nan).astype(np.float32),
-            position_BN=np.where(place_BN >= 0, position_BN, -1).astype(np.int32),
+            label_BN=is_offer_BN & (outcome_BNT[..., PLAY] > 0),
+            outcome_BNT=np.where(is_offer_BN[:, :, None], outcome_BNT, np.nan).astype(np.float32),
+            grade_BN=spread(grade_QN, np.nan).astype(np.float32),
+            position_BN=spread(slates.position_QN, -1).astype(np.int32),
+            propensity_BN=spread(slates.propensity_QN, np.nan).astype(np.float32),
         )
 
     asked = (
@@ -213,7 +260,7 @@ def collect(
     only: Only = "any",
     sampling: Sampling,
 ) -> Examples | None:
-    """Propose for every row, judge, and keep all played, all real skips, and a share of the unplayed candidates.
+    """Propose for every row, judge, and keep all that was listened to, and shares of what was skipped or not played.
 
     Of slates all offers are kept, and no other candidate. The histories come batch by batch, so that memory does not depend on
     how many requests there are; a row whose candidates hold nothing that was played teaches nothing of order and is left out.
@@ -232,25 +279,27 @@ def collect(
         judged = rows.judge(candidates)
         is_candidate_BN = candidates.track_BN != PADDING
         if rows.offered_BN is None:
-            is_kept_BN = judged.label_BN | (judged.outcome_BNT[..., PLAY] > 0)
-            is_kept_BN |= generator.random(is_kept_BN.shape) < sampling.negatives
+            share_BN = sampling.shares(judged)
+            is_kept_BN = generator.random(share_BN.shape) < share_BN
             is_kept_BN &= is_candidate_BN & judged.label_BN.any(axis=1, keepdims=True)
-            sampled = 1.0 / sampling.negatives
         else:
-            is_kept_BN, sampled = is_candidate_BN & np.isfinite(judged.outcome_BNT[..., PLAY]), 1.0
+            is_kept_BN = is_candidate_BN & np.isfinite(judged.outcome_BNT[..., PLAY])
+            share_BN = np.ones(is_kept_BN.shape)
         row_S, slot_S = np.nonzero(is_kept_BN)
         asked_R, request_S = np.unique(row_S, return_inverse=True)
         outcome_ST, label_S = judged.outcome_BNT[row_S, slot_S], judged.label_BN[row_S, slot_S]
-        is_sure_S = label_S | (outcome_ST[:, PLAY] > 0)
+        grade_S = judged.grade_BN[row_S, slot_S]
         kept.append(
             Kept(
                 feature_SF=batch.feature_BNF[row_S, slot_S],
                 label_S=label_S,
                 request_S=(request_S + num_requests).astype(np.int32),
-                weight_S=np.where(is_sure_S, 1.0, sampled).astype(np.float32),
+                weight_S=(1.0 / share_BN[row_S, slot_S]).astype(np.float32),
                 track_S=candidates.track_BN[row_S, slot_S],
                 outcome_ST=outcome_ST,
+                grade_S=np.where(np.isfinite(grade_S), grade_S, label_S).astype(np.float32),
                 position_S=judged.position_BN[row_S, slot_S],
+                propensity_S=judged.propensity_BN[row_S, slot_S],
             )
         )
         if sampling.with_history:
@@ -281,7 +330,9 @@ class Kept:
     weight_S: Float32
     track_S: Int32
     outcome_ST: Float32
+    grade_S: Float32
     position_S: Int32
+    propensity_S: Float32
 
 
 def stack(parts: list[Examples]) -> Examples:

@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from ritornello import rank
 from ritornello.config import Config
-from ritornello.contracts import Bool, Only
+from ritornello.contracts import Bool, Float32, Only
 from ritornello.data import split
 from ritornello.data.impressions import Slates
 from ritornello.data.knowledge import Knowledge
@@ -94,7 +94,7 @@ def learn_from(
         onto = earlier.spaces if earlier else None
         fitted = fit_recall(before, cut, config, knowledge, earlier=earlier, onto=onto)
         earlier = with_quotas(fitted, reached, config)
-        moment = Moment(number=number, cut=cut, before=before, slates=slates)
+        moment = Moment(number=number, cut=cut, before=before, slates=slates, track_ms_T=knowledge.track_ms_T)
         for task, part in examples_at(known, moment, config, earlier, tasks, reached).items():
             examples[task].insert(0, part)
         if progress and task_id is not None:
@@ -115,7 +115,7 @@ def scenes_of(slates: Slates, config: Config) -> LoggedScenes:
     nowhere = [scene for scene in config.rank.scenes if not scenes.number(scene)]
     if slates.scenes and nowhere:
         logger.warning(
-            "the log has offers of the scenes %s; rank.scenes takes none of them for %s: an offer there is judged as in no scene",
+            "the log offers in the scenes %s; rank.scenes takes none of them for %s: offers there are judged as in no scene",
             ", ".join(slates.scenes),
             " or ".join(nowhere),
         )
@@ -139,12 +139,16 @@ def with_quotas(pipeline: Pipeline, reached: dict[str, list[Reach]], config: Con
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """An earlier moment: the how manieth back, when, what was known by then, and what was offered later (None: nothing)."""
+    """An earlier moment: the how manieth back, when, what was known by then, and what was offered later (None: nothing).
+
+    `track_ms_T` are the lengths that the catalogue knows.
+    """
 
     number: int
     cut: int
     before: Sequences
     slates: Slates | None
+    track_ms_T: Float32
 
 
 def examples_at(
@@ -156,7 +160,7 @@ def examples_at(
     reached: dict[str, list[Reach]],
 ) -> dict[str, Examples]:
     """Return what each task can learn from recall as of one cut; what was reached in its window is added."""
-    before, cut, number = moment.before, moment.cut, moment.number
+    before, cut, number, track_ms_T = moment.before, moment.cut, moment.number, moment.track_ms_T
     window = window_after(known, cut, config.rank.window_days)
     end = cut + int(config.rank.window_days * ONE_DAY_MS)
     if config.recall.learn_quotas:
@@ -164,15 +168,17 @@ def examples_at(
             newest = reach(pipeline, before, window, cut, config.recall, only=WINDOW_TASKS[task])
             reached[task] = [*parts[1 - WINDOWS :], newest]
     found: dict[str, Examples | None] = {}
-
-    def sampling(negatives: float) -> Sampling:
-        with_history = rank.reads_history(config.rank.model)
-        return Sampling(negatives=negatives, seed=config.seed + number, with_history=with_history)
-
+    sampling = Sampling(
+        negatives=config.rank.negatives,
+        easy_negatives=config.rank.easy_negatives,
+        skip_negatives=config.rank.skip_negatives,
+        seed=config.seed + number,
+        with_history=rank.reads_history(config.rank.model),
+    )
     for task, only in WINDOW_TASKS.items():
         if task in tasks:
             found[task] = window_examples(
-                pipeline, before, window, cut, only=only, sampling=sampling(config.rank.negatives)
+                pipeline, before, window, cut, only=only, sampling=sampling, track_ms_T=track_ms_T
             )
     if "next" in tasks and number < config.rank.next_cuts:
         found["next"] = next_examples(
@@ -181,11 +187,12 @@ def examples_at(
             cut,
             end,
             plays=config.rank.next_plays // config.rank.next_cuts,
-            sampling=sampling(config.rank.next_negatives),
+            sampling=replace(sampling, negatives=config.rank.next_negatives, easy_negatives=None),
+            track_ms_T=track_ms_T,
         )
     if OFFERED in tasks and moment.slates is not None:
         slates = moment.slates.between(cut, end).sample(config.rank.slates // config.rank.cuts, config.seed + number)
-        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling(1.0))
+        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling, track_ms_T=track_ms_T)
     return {task: part for task, part in found.items() if part is not None}
 
 
