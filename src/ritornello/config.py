@@ -44,7 +44,7 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Of candidates that were not listened to, shares are kept, and what is kept weighs the more for it: `negatives` of those that
     recall puts among its first hundred, `easy_negatives` of those further down, `skip_negatives` of those that were played and
     skipped; the live ranker keeps `next_negatives` of all that was not played. `next_plays` is how many plays it learns from,
-    `slates` how many logged slates the ranker of offers does, where the log has impressions. `scenes`
+    `slates` how many logged slates the ranker of offers does, as many from each moment, where the log has impressions. `scenes`
     tells what the log calls scenes that it does not know by their own name.
     """
 
@@ -58,7 +58,7 @@ class RankConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_plays: FromOne = 8000
     next_cuts: FromZero = 2
     next_negatives: Share = 0.05
-    slates: FromZero = 8_000
+    slates: FromZero = 40_000
     scenes: dict[str, str] = msgspec.field(default_factory=lambda: {"daily_mix": "home", "personal_fm": "radio"})
 
 

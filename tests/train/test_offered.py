@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -38,6 +39,11 @@ CONFIG = Config(
 )
 
 pytestmark = pytest.mark.slow
+
+
+def replace_rank(config: Config, **changes: object) -> Config:
+    """Return a configuration whose rankers learn otherwise."""
+    return msgspec.structs.replace(config, rank=msgspec.structs.replace(config.rank, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +95,17 @@ def test_offers_come_out_as_the_log_says(trained):
         assert (part.position_S >= 0).all()
         assert part.requests is not None
         assert part.request_S.max() + 1 == len(part.requests)
+
+
+def test_every_moment_gives_as_many_slates_however_many_moments_were_asked_for(trained):
+    _, prepared, _ = trained
+    few = replace_rank(CONFIG, cuts=50, slates=40)
+    learned = learn_from(
+        prepared.sequences, newest_moment(prepared), few, prepared.knowledge, tasks=("offered",), slates=prepared.slates
+    )
+    parts = [part.requests for part in learned.examples["offered"]]
+    assert 1 < len(parts) < few.rank.cuts, "the log is too short for so many"
+    assert {len(part) for part in parts if part is not None} == {few.rank.slates // len(parts)}
 
 
 def test_a_bundle_keeps_the_ranker_of_offers_and_where_tracks_lie(trained, history):

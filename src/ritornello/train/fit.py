@@ -94,7 +94,11 @@ def learn_from(
         onto = earlier.spaces if earlier else None
         fitted = fit_recall(before, cut, config, knowledge, earlier=earlier, onto=onto)
         earlier = with_quotas(fitted, reached, config)
-        moment = Moment(number=number, cut=cut, before=before, slates=slates, track_ms_T=knowledge.track_ms_T)
+        offered = None
+        if slates is not None:  # as many from each window
+            drawn = slates.between(cut, cut + int(config.rank.window_days * ONE_DAY_MS))
+            offered = drawn.sample(config.rank.slates // len(cuts), config.seed + number)
+        moment = Moment(number=number, cut=cut, before=before, slates=offered, track_ms_T=knowledge.track_ms_T)
         for task, part in examples_at(known, moment, config, earlier, tasks, reached).items():
             examples[task].insert(0, part)
         if progress and task_id is not None:
@@ -139,7 +143,7 @@ def with_quotas(pipeline: Pipeline, reached: dict[str, list[Reach]], config: Con
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
-    """An earlier moment: the how manieth back, when, what was known by then, and what was offered later (None: nothing).
+    """An earlier moment: the how manieth back, when, what was known by then, and which offers of its window teach (None: none).
 
     `track_ms_T` are the lengths that the catalogue knows.
     """
@@ -191,8 +195,7 @@ def examples_at(
             track_ms_T=track_ms_T,
         )
     if OFFERED in tasks and moment.slates is not None:
-        slates = moment.slates.between(cut, end).sample(config.rank.slates // config.rank.cuts, config.seed + number)
-        found[OFFERED] = offered_examples(pipeline, known, slates, sampling=sampling, track_ms_T=track_ms_T)
+        found[OFFERED] = offered_examples(pipeline, known, moment.slates, sampling=sampling, track_ms_T=track_ms_T)
     return {task: part for task, part in found.items() if part is not None}
 
 
