@@ -62,5 +62,13 @@ def of_tracks(tracks: pl.DataFrame) -> Knowledge:
         genre_T=ids.number_values(tracks[GENRE]),
         appeared_at_T=np.r_[np.iinfo(np.int64).min, tracks[APPEARED_AT].fill_null(NEVER).to_numpy()].astype(np.int64),
         given_TV=np.zeros((len(tracks) + 1, 0), np.float32),
-        track_ms_T=np.r_[np.nan, tracks[TRACK_MS].cast(pl.Float32).fill_null(np.nan).to_numpy()].astype(np.float32),
+        track_ms_T=lengths_of(tracks),
     )
+
+
+def lengths_of(tracks: pl.DataFrame) -> Float32:
+    """Return the lengths of tracks in ms, PADDING first; NaN where the table does not tell them."""
+    if TRACK_MS not in tracks.columns:
+        return np.full(len(tracks) + 1, np.nan, np.float32)
+    length_T = tracks[TRACK_MS].cast(pl.Float32).fill_null(np.nan).to_numpy()
+    return np.concatenate([np.full(1, np.nan, np.float32), length_T])
