@@ -137,3 +137,21 @@ def test_a_play_within_half_an_hour_answers_an_offer():
     np.testing.assert_array_equal(of["skip"], [[NAN, 1, NAN, NAN, 0, NAN], [0, *[NAN] * 5]])
     np.testing.assert_allclose(of["share"], [[NAN, 0.1, NAN, NAN, 0.95, NAN], [1, *[NAN] * 5]], rtol=1e-6)
     assert np.isnan(of["like"]).all()
+
+
+def test_a_scene_that_came_later_is_not_known_before():
+    nothing = np.zeros((3, 1))
+    slates = Slates(
+        user_Q=np.array([1, 1, 2], np.int32),
+        at_Q=np.array([10, 20, 30], np.int64),
+        scene_Q=np.array([2, 0, 1], np.int8),
+        track_QN=nothing.astype(np.int32),
+        at_QN=nothing.astype(np.int64),
+        position_QN=nothing.astype(np.int32),
+        propensity_QN=nothing.astype(np.float32),
+        scenes=("radio", "home"),
+    )
+    early, late = slates.before(30), slates.before(31)
+    assert (early.scenes, early.scene_Q.tolist()) == (("home",), [1, 0])
+    assert (late.scenes, late.scene_Q.tolist()) == (slates.scenes, [2, 0, 1])
+    assert len(slates.before(10)) == 0 and slates.before(10).scenes == ()

@@ -62,6 +62,16 @@ class Slates:
         """Return the slates that were begun in [start, end)."""
         return self.rows(slice(*np.searchsorted(self.at_Q, (start, end))))
 
+    def before(self, at: int) -> "Slates":
+        """Return the slates that were begun before a moment, with the scenes that were known by then."""
+        earlier = self.rows(slice(int(np.searchsorted(self.at_Q, at))))
+        known_S = np.flatnonzero(np.bincount(earlier.scene_Q, minlength=len(self.scenes) + 1)[1:])
+        number_S = np.zeros(len(self.scenes) + 1, np.int8)
+        number_S[1 + known_S] = np.arange(1, len(known_S) + 1)
+        return replace(
+            earlier, scene_Q=number_S[earlier.scene_Q], scenes=tuple(self.scenes[place] for place in known_S)
+        )
+
     def rows(self, row: NDArray[np.intp] | slice) -> "Slates":
         """Return some of them."""
         return replace(self, **{name: getattr(self, name)[row] for name in ARRAYS})

@@ -83,7 +83,7 @@ def learn_from(
     for task in tasks:  # what is wrong with a setting is said before the work, not after it
         rank.make(config.rank.model, rank.settings_for(config.rank.model, task, config.rank.settings.get(task, {})))
     known = split.before(sequences, at)
-    slates = slates.between(0, at) if slates is not None and config.rank.slates and len(slates) else None
+    slates = slates.before(at) if slates is not None and config.rank.slates and len(slates) else None
     cuts = choose_cuts(known, at, cuts=config.rank.cuts, window_days=config.rank.window_days)
     examples: dict[str, list[Examples]] = {task: [] for task in tasks if task != OFFERED or slates is not None}
     task_id = progress.add_task("train: cuts", total=len(cuts) + 1) if progress else None
